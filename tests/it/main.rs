@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests that cross modules, in one binary.
+
+fn main() {}

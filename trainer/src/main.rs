@@ -1,1 +1,3 @@
-fn main(){}
+//! The trainer of the networks that alight flies.
+
+fn main() {}

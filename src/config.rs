@@ -1,0 +1,1 @@
+//! What an operator may change: raw TOML -> checked settings.

@@ -1,0 +1,1 @@
+//! Camera motion between frames without telemetry, from the pictures alone.

@@ -1,0 +1,1 @@
+//! The drivers that call the stages: stepped (virtual time); which pose belongs to which frame.

@@ -1,0 +1,3 @@
+//! Closed worlds to fly in: picture, truth, movers.
+
+pub mod world;

@@ -1,0 +1,1 @@
+//! What people see: overlay pictures and the HTML report.
