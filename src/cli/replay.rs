@@ -10,13 +10,13 @@ use super::progress::Progress;
 use super::{Failure, model, output};
 use crate::camera::{self, Frame, FrameSource, SourceEvent};
 use crate::config::Settings;
-use crate::geometry::{CameraModel, View};
+use crate::geometry::CameraModel;
 use crate::inference::Segmenter as _;
 use crate::inference::manifest::sha256_hex;
 use crate::inference::tract::TractSegmenter;
 use crate::landing::Landing;
 use crate::pipeline::pose::{PoseConfig, PoseProvider};
-use crate::pipeline::{Step, Stepped};
+use crate::pipeline::{KnownPose, Step, Stepped};
 use crate::record::{DecisionLine, DecisionWriter, Provenance, SkippedFrame, Tally};
 use crate::sim::DrawnFlight;
 use crate::time::{Clock as _, SystemClock};
@@ -89,8 +89,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let poses = PoseProvider::new(PoseConfig {
         height_m: args.height,
         hfov_deg: args.hfov.or(settings.values.camera.hfov_deg),
-        calibration: lens,
-    });
+        camera: source.camera().or(lens),
+        ..PoseConfig::default()
+    })
+    .map_err(Failure::input)?;
     let mut replay = Replay {
         stages: Stepped::new(segmenter, poses, landing),
         writer: Writer::create(args, provenance)?,
@@ -100,7 +102,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     loop {
         match source.frames().next_event() {
             SourceEvent::Frame(frame) => {
-                let known = source.view(&frame);
+                let known = source.known_pose(&frame);
                 replay.decide(&frame, known)?;
             }
             SourceEvent::Skipped { seq, source, reason } => replay.writer.skipped(seq, &source, reason),
@@ -174,7 +176,7 @@ fn provenance(args: &Args, settings: &Settings, segmenter: &TractSegmenter) -> P
 
 /// Where frames come from, and the poses that only a drawn world knows.
 enum Source {
-    Files(Box<dyn FrameSource>),
+    Files(Box<dyn FrameSource + Send>),
     Drawn(Box<DrawnFlight>),
 }
 
@@ -193,10 +195,17 @@ impl Source {
         }
     }
 
-    fn view(&self, frame: &Frame) -> Option<View> {
+    fn known_pose(&self, frame: &Frame) -> Option<KnownPose> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(d.view(frame.seq)),
+            Self::Drawn(d) => Some(KnownPose { pose: d.pose(frame.seq), mount: d.mount() }),
+        }
+    }
+
+    fn camera(&self) -> Option<CameraModel> {
+        match self {
+            Self::Files(_) => None,
+            Self::Drawn(d) => Some(d.camera_model()),
         }
     }
 }
@@ -208,7 +217,7 @@ struct Replay {
 }
 
 impl Replay {
-    fn decide(&mut self, frame: &Frame, known: Option<View>) -> Result<(), Failure> {
+    fn decide(&mut self, frame: &Frame, known: Option<KnownPose>) -> Result<(), Failure> {
         let arrived = self.clock.now();
         let step = self.stages.step(frame, known);
         let latency = self.clock.now().since(arrived);
@@ -230,6 +239,8 @@ struct Writer {
     overlay: Overlay,
     canvas: RgbImage,
     last_note: Option<String>,
+    /// Frames with a pose: without any, the input was of no use.
+    placed: u64,
 }
 
 impl Writer {
@@ -244,6 +255,7 @@ impl Writer {
             overlay: Overlay::new(),
             canvas: RgbImage::default(),
             last_note: None,
+            placed: 0,
             out,
         })
     }
@@ -268,6 +280,7 @@ impl Writer {
                 self.last_note = Some(note.clone());
             }
         }
+        self.placed += u64::from(step.view.is_some());
         let line = DecisionLine::new(step.decision, &frame.source, latency);
         self.decisions.append(&line).map_err(Failure::working)?;
         self.tally.decided(&line);
@@ -299,8 +312,13 @@ impl Writer {
             std::fs::File::create(&report).and_then(|f| write_report(&input, std::io::BufWriter::new(f))),
             &report,
         )?;
+        let (input, skipped) = (&summary.provenance.input, summary.skipped);
         if summary.frames == 0 {
-            return Err(Failure::Input(anyhow!("{}: no usable frame ({} skipped)", summary.provenance.input, summary.skipped)));
+            return Err(Failure::Input(anyhow!("{input}: no usable frame ({skipped} skipped)")));
+        }
+        if self.placed == 0 {
+            let why = self.last_note.unwrap_or_default();
+            return Err(Failure::Input(anyhow!("{input}: no frame could be placed over the ground: {why}")));
         }
         log::info!(
             "{} frames: {} with a site, {} on hold, {} skipped -> {}",

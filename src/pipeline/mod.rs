@@ -1,6 +1,6 @@
 //! The drivers that call the stages: stepped (one thread, virtual time); which pose belongs to which frame.
 
-//pose
-//mod stepped;
+pub mod pose;
+mod stepped;
 
-//pub use stepped::{Step, Stepped};
+pub use stepped::{KnownPose, Step, Stepped};

@@ -2,9 +2,10 @@
 
 use super::pose::{FramePose, PoseProvider};
 use crate::camera::Frame;
-use crate::geometry::View;
+use crate::geometry::{CameraMount, View};
 use crate::inference::{SegmentationMap, Segmenter};
 use crate::landing::{HoldReason, Landing, LandingDecision, LandingInput};
+use crate::vehicle::Pose;
 
 /// The stages in their order, with the memory between them.
 #[derive(Debug)]
@@ -13,6 +14,15 @@ pub struct Stepped<S> {
     poses: PoseProvider,
     landing: Landing,
     segmentation: SegmentationMap,
+}
+
+/// The pose of a frame whose source knows it (a drawn flight).
+#[derive(Debug, Clone, Copy)]
+pub struct KnownPose {
+    /// Of the vehicle.
+    pub pose: Pose,
+    /// Of the camera on it.
+    pub mount: CameraMount,
 }
 
 /// What one frame led to.
@@ -41,15 +51,19 @@ impl<S: Segmenter> Stepped<S> {
         &self.landing
     }
 
-    /// Decides on one frame. `known` is its pose where the source itself knows it (a drawn flight).
+    /// Decides on one frame. `known` is its pose where the source itself knows it.
     ///
     /// Virtual time stands at the frame's capture: the decision is as old as the frame, whatever this machine's speed.
-    pub fn step(&mut self, frame: &Frame, known: Option<View>) -> Step<'_> {
+    pub fn step(&mut self, frame: &Frame, known: Option<KnownPose>) -> Step<'_> {
         let now = frame.captured_at;
         let mut notes = Vec::new();
-        let view = match self.poses.pose(frame, known) {
+        let placed = match known {
+            Some(k) => self.poses.given(frame, k.pose, &k.mount),
+            None => self.poses.pose(frame),
+        };
+        let view = match placed {
             Ok(FramePose { view, new_map, notes: said, .. }) => {
-                notes.extend(said);
+                notes.extend(said.iter().map(ToString::to_string));
                 if new_map {
                     self.landing.start_new_map();
                 }
