@@ -1,1 +1,3 @@
 //! The drivers that call the stages: stepped (virtual time); which pose belongs to which frame.
+
+pub mod pose;
