@@ -22,7 +22,10 @@ fn count() {
     let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
 }
 
-#[expect(unsafe_code, reason = "counting allocations: hands every call to the system's allocator unchanged")]
+#[expect(
+    unsafe_code,
+    reason = "counting allocations: hands every call to the system's allocator unchanged"
+)]
 // SAFETY: every method passes its arguments to `System` unchanged; counting neither allocates nor unwinds.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

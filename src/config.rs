@@ -85,7 +85,9 @@ pub enum ConfigError {
         source: landing::ConfigError,
     },
     /// A lens setting that cannot be.
-    #[error("{file}: camera.hfov_deg = {value} is outside (1, 179) degrees: set the horizontal field of view of the camera")]
+    #[error(
+        "{file}: camera.hfov_deg = {value} is outside (1, 179) degrees: set the horizontal field of view of the camera"
+    )]
     FieldOfView {
         /// Which file.
         file: PathBuf,
@@ -93,7 +95,9 @@ pub enum ConfigError {
         value: f64,
     },
     /// Two lens models at once.
-    #[error("{file}: camera.hfov_deg and camera.calibration are both set: keep the calibration, or only the field of view")]
+    #[error(
+        "{file}: camera.hfov_deg and camera.calibration are both set: keep the calibration, or only the field of view"
+    )]
     TwoLenses {
         /// Which file.
         file: PathBuf,
@@ -115,8 +119,10 @@ impl Settings {
     /// # Errors
     /// File, key, value and remedy.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
         Self::parse(&text, file)
     }
 
@@ -125,32 +131,60 @@ impl Settings {
     /// # Errors
     /// File, key, value and remedy.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let parse = |key: String, message: String, hint| ConfigError::Parse { file: file.to_owned(), key, message, hint };
-        let table: toml::Table = toml::from_str(text)
-            .map_err(|e| parse(String::from("."), e.to_string().trim().replace('\n', " "), String::new()))?;
-        let mut values: RawConfig = serde_path_to_error::deserialize(table.clone()).map_err(|e| {
-            let message = e.inner().message().to_owned();
-            let hint = nearest_known(&message);
-            parse(e.path().to_string(), message, hint)
+        let parse = |key: String, message: String, hint| ConfigError::Parse {
+            file: file.to_owned(),
+            key,
+            message,
+            hint,
+        };
+        let table: toml::Table = toml::from_str(text).map_err(|e| {
+            parse(
+                String::from("."),
+                e.to_string().trim().replace('\n', " "),
+                String::new(),
+            )
         })?;
-        values.landing.validate().map_err(|source| ConfigError::Value { file: file.to_owned(), source })?;
+        let mut values: RawConfig =
+            serde_path_to_error::deserialize(table.clone()).map_err(|e| {
+                let message = e.inner().message().to_owned();
+                let hint = nearest_known(&message);
+                parse(e.path().to_string(), message, hint)
+            })?;
+        values
+            .landing
+            .validate()
+            .map_err(|source| ConfigError::Value {
+                file: file.to_owned(),
+                source,
+            })?;
         if let Some(value) = values.camera.hfov_deg
             && !(value > 1.0 && value < 179.0)
         {
-            return Err(ConfigError::FieldOfView { file: file.to_owned(), value });
+            return Err(ConfigError::FieldOfView {
+                file: file.to_owned(),
+                value,
+            });
         }
         if values.camera.hfov_deg.is_some() && values.camera.calibration.is_some() {
-            return Err(ConfigError::TwoLenses { file: file.to_owned() });
+            return Err(ConfigError::TwoLenses {
+                file: file.to_owned(),
+            });
         }
         let base = file.parent().unwrap_or(Path::new(""));
-        for path in [&mut values.model.file, &mut values.camera.calibration].into_iter().flatten() {
+        for path in [&mut values.model.file, &mut values.camera.calibration]
+            .into_iter()
+            .flatten()
+        {
             *path = base.join(&*path);
         }
         let sets_landable_threshold = table
             .get("landing")
             .and_then(|t| t.get("hazard"))
             .is_some_and(|t| t.get("landable_threshold").is_some());
-        Ok(Self { values, sets_landable_threshold })
+        Ok(Self {
+            values,
+            sets_landable_threshold,
+        })
     }
 }
 
@@ -164,7 +198,9 @@ fn nearest_known(message: &str) -> String {
         .map(|known| (strsim::damerau_levenshtein(typed, known), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len().div_ceil(2))
-        .map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"))
+        .map_or_else(String::new, |(_, known)| {
+            format!("; did you mean `{known}`?")
+        })
 }
 
 #[cfg(test)]
@@ -182,26 +218,63 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_file() {
-        let s = parse("[model]\nfile = \"m.onnx\"\n[camera]\ncalibration = \"/abs/c.yaml\"").unwrap();
-        assert_eq!(s.values.model.file.as_deref(), Some(Path::new("/etc/alight/m.onnx")));
-        assert_eq!(s.values.camera.calibration.as_deref(), Some(Path::new("/abs/c.yaml")));
+        let s =
+            parse("[model]\nfile = \"m.onnx\"\n[camera]\ncalibration = \"/abs/c.yaml\"").unwrap();
+        assert_eq!(
+            s.values.model.file.as_deref(),
+            Some(Path::new("/etc/alight/m.onnx"))
+        );
+        assert_eq!(
+            s.values.camera.calibration.as_deref(),
+            Some(Path::new("/abs/c.yaml"))
+        );
     }
 
     #[test]
     fn only_an_explicit_threshold_overrides_the_manifest() {
-        assert!(!parse("[landing.hazard]\npeople_floor_m = 4.0").unwrap().sets_landable_threshold);
-        assert!(parse("[landing.hazard]\nlandable_threshold = 0.9").unwrap().sets_landable_threshold);
+        assert!(
+            !parse("[landing.hazard]\npeople_floor_m = 4.0")
+                .unwrap()
+                .sets_landable_threshold
+        );
+        assert!(
+            parse("[landing.hazard]\nlandable_threshold = 0.9")
+                .unwrap()
+                .sets_landable_threshold
+        );
     }
 
     #[test]
     fn errors_name_file_key_and_remedy() {
         for (text, parts) in [
-            ("[landing]\nvehicle_radius = 1.0", ["landing", "vehicle_radius", "did you mean `vehicle_radius_m`"]),
-            ("[landing.hazard]\npeople_floor_m = \"far\"", ["landing.hazard.people_floor_m", "string", "floating"]),
-            ("[landing]\nmargin_m = -1.0", ["landing.margin_m", "-1", "0..=10"]),
-            ("[camera]\nhfov_deg = 180.0", ["camera.hfov_deg", "180", "(1, 179)"]),
-            ("[camera]\nhfov_deg = 80.0\ncalibration = \"c.yaml\"", ["hfov_deg", "calibration", "both"]),
-            ("[modell]\n", ["modell", "unknown field", "did you mean `model`"]),
+            (
+                "[landing]\nvehicle_radius = 1.0",
+                [
+                    "landing",
+                    "vehicle_radius",
+                    "did you mean `vehicle_radius_m`",
+                ],
+            ),
+            (
+                "[landing.hazard]\npeople_floor_m = \"far\"",
+                ["landing.hazard.people_floor_m", "string", "floating"],
+            ),
+            (
+                "[landing]\nmargin_m = -1.0",
+                ["landing.margin_m", "-1", "0..=10"],
+            ),
+            (
+                "[camera]\nhfov_deg = 180.0",
+                ["camera.hfov_deg", "180", "(1, 179)"],
+            ),
+            (
+                "[camera]\nhfov_deg = 80.0\ncalibration = \"c.yaml\"",
+                ["hfov_deg", "calibration", "both"],
+            ),
+            (
+                "[modell]\n",
+                ["modell", "unknown field", "did you mean `model`"],
+            ),
             ("a = = 3", ["alight.toml", "TOML", "line 1"]),
         ] {
             let message = parse(text).unwrap_err().to_string();

@@ -200,6 +200,12 @@ impl Odometry {
         registration
     }
 
+    /// The next picture will be `First` again.
+    pub fn forget(&mut self) {
+        self.previous = None;
+        self.pairs.clear();
+    }
+
     /// The pairs of points that follow the last step's motion; none unless it was `Tracked`.
     #[must_use]
     pub fn inliers(&self) -> &[PointPair] {
