@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use super::{Failure, model};
 use crate::alloc::allocations;
-use crate::camera::{Frame, decode_picture};
+use crate::camera::{Frame, picture};
 use crate::geometry::View;
 use crate::inference::tract::TractSegmenter;
 use crate::inference::{SegmentationMap, Segmenter as _};
 use crate::landing::{Landing, LandingInput};
-use crate::sim::DrawnFlight;
+use crate::sim::flight::DrawnFlight;
 use crate::time::{Clock as _, MonoTime, SystemClock};
-use crate::view::{Overlay, OverlayInput, jpeg};
+use crate::view::overlay::{Overlay, OverlayInput};
 
 /// Frame size of the measurement, pixels.
 const FRAME: (u32, u32) = (1280, 720);
@@ -189,7 +189,7 @@ impl Bench {
         let mut s = Stages::default();
         let clock = self.clock.clone();
         let picture;
-        (s.decode, picture) = timed(&clock, || decode_picture(&self.encoded));
+        (s.decode, picture) = timed(&clock, || picture::decode(&self.encoded));
         let frame = Frame {
             seq: self.seq,
             source: Arc::from("bench"),

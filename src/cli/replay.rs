@@ -1,13 +1,13 @@
 //! `alight replay`: the whole pipeline over recorded or drawn pictures.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod writer;
+
+use std::path::PathBuf;
 
 use anyhow::anyhow;
-use image::RgbImage;
 
 use super::progress::Progress;
-use super::{Failure, model, output};
+use super::{Failure, model};
 use crate::camera::{self, Frame, FrameSource, SourceEvent};
 use crate::config::Settings;
 use crate::geometry::CameraModel;
@@ -16,16 +16,11 @@ use crate::inference::manifest::sha256_hex;
 use crate::inference::tract::TractSegmenter;
 use crate::landing::Landing;
 use crate::pipeline::pose::{PoseConfig, PoseProvider};
-use crate::pipeline::{KnownPose, Step, Stepped};
-use crate::record::{DecisionLine, DecisionWriter, Provenance, SkippedFrame, Tally};
-use crate::sim::DrawnFlight;
+use crate::pipeline::{KnownPose, Stepped};
+use crate::record::Provenance;
+use crate::sim::flight::DrawnFlight;
 use crate::time::{Clock as _, SystemClock};
-use crate::view::{FrameRow, Overlay, OverlayInput, ReportInput, jpeg, thumbnail, write_report};
-
-/// Width of the pictures in the report, pixels.
-const THUMBNAIL_WIDTH: u32 = 320;
-/// JPEG quality of overlay pictures.
-const OVERLAY_QUALITY: u8 = 85;
+use writer::Writer;
 
 /// Writes `decisions.jsonl` (a line a frame), `summary.json`, `overlay/` pictures and `report.html`.
 ///
@@ -95,7 +90,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     .map_err(Failure::input)?;
     let mut replay = Replay {
         stages: Stepped::new(segmenter, poses, landing),
-        writer: Writer::create(args, provenance)?,
+        writer: Writer::create(&args.out, provenance)?,
         clock: SystemClock::start(),
     };
     let mut progress = Progress::new("frames", source.frames().len_hint());
@@ -107,7 +102,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             }
             SourceEvent::Skipped { seq, source, reason } => replay.writer.skipped(seq, &source, reason),
             SourceEvent::End { warning } => {
-                replay.writer.warned(warning);
+                warning.into_iter().for_each(|w| replay.writer.warned(w));
                 break;
             }
         }
@@ -226,104 +221,7 @@ impl Replay {
 
     fn finish(self, settings: &Settings) -> Result<(), Failure> {
         let elapsed = self.clock.now().since(crate::time::MonoTime::ZERO);
-        self.writer.finish(&self.stages, settings, elapsed)
-    }
-}
-
-/// Everything that a replay leaves on disk.
-struct Writer {
-    out: PathBuf,
-    decisions: DecisionWriter,
-    tally: Tally,
-    rows: Vec<FrameRow>,
-    overlay: Overlay,
-    canvas: RgbImage,
-    last_note: Option<String>,
-    /// Frames with a pose: without any, the input was of no use.
-    placed: u64,
-}
-
-impl Writer {
-    fn create(args: &Args, provenance: Provenance) -> Result<Self, Failure> {
-        let out = output::folder(&args.out)?;
-        let overlays = out.join("overlay");
-        output::written(std::fs::create_dir_all(&overlays), &overlays)?;
-        Ok(Self {
-            decisions: DecisionWriter::create(&out.join("decisions.jsonl")).map_err(Failure::working)?,
-            tally: Tally::new(provenance),
-            rows: Vec::new(),
-            overlay: Overlay::new(),
-            canvas: RgbImage::default(),
-            last_note: None,
-            placed: 0,
-            out,
-        })
-    }
-
-    fn skipped(&mut self, seq: u64, source: &str, reason: String) {
-        log::warn!("{source}: {reason}; skipped");
-        self.tally.skipped(SkippedFrame { seq, source: source.to_owned(), reason });
-    }
-
-    fn warned(&mut self, warning: Option<String>) {
-        if let Some(w) = warning {
-            log::warn!("{w}");
-            self.tally.warned(w);
-        }
-    }
-
-    fn decided(&mut self, frame: &Frame, step: &Step<'_>, latency: Duration) -> Result<(), Failure> {
-        for note in &step.notes {
-            // The same note on every frame is said once.
-            if self.last_note.as_ref() != Some(note) {
-                self.warned(Some(format!("{}: {note}", frame.source)));
-                self.last_note = Some(note.clone());
-            }
-        }
-        self.placed += u64::from(step.view.is_some());
-        let line = DecisionLine::new(step.decision, &frame.source, latency);
-        self.decisions.append(&line).map_err(Failure::working)?;
-        self.tally.decided(&line);
-        let input = OverlayInput {
-            picture: &frame.image,
-            segmentation: step.segmentation,
-            view: step.view.as_ref(),
-            decision: step.decision,
-        };
-        self.overlay.draw(&input, &mut self.canvas);
-        let stem = Path::new(&*frame.source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let file = self.out.join("overlay").join(format!("{:06}_{stem}.jpg", frame.seq));
-        output::written(std::fs::write(&file, jpeg(&self.canvas, OVERLAY_QUALITY)), &file)?;
-        self.rows.push(FrameRow { line, thumbnail: Some(thumbnail(&self.canvas, THUMBNAIL_WIDTH)) });
-        Ok(())
-    }
-
-    fn finish(self, stages: &Stepped<TractSegmenter>, settings: &Settings, elapsed: Duration) -> Result<(), Failure> {
-        let summary = self.tally.finish(elapsed);
-        summary.write(&self.out.join("summary.json")).map_err(Failure::working)?;
-        let report = self.out.join("report.html");
-        let input = ReportInput {
-            summary: &summary,
-            frames: &self.rows,
-            map: Some(stages.landing().snapshot()),
-            config_toml: &toml::to_string(&settings.values).unwrap_or_default(),
-        };
-        output::written(
-            std::fs::File::create(&report).and_then(|f| write_report(&input, std::io::BufWriter::new(f))),
-            &report,
-        )?;
-        let (input, skipped) = (&summary.provenance.input, summary.skipped);
-        if summary.frames == 0 {
-            return Err(Failure::Input(anyhow!("{input}: no usable frame ({skipped} skipped)")));
-        }
-        if self.placed == 0 {
-            let why = self.last_note.unwrap_or_default();
-            return Err(Failure::Input(anyhow!("{input}: no frame could be placed over the ground: {why}")));
-        }
-        log::info!(
-            "{} frames: {} with a site, {} on hold, {} skipped -> {}",
-            summary.frames, summary.sites, summary.holds, summary.skipped, report.display()
-        );
-        Ok(())
+        let config = toml::to_string(&settings.values).unwrap_or_default();
+        self.writer.finish(self.stages.landing().snapshot(), &config, elapsed)
     }
 }

@@ -34,6 +34,8 @@ pub struct Step<'a> {
     pub segmentation: Option<&'a SegmentationMap>,
     /// From pixels to the ground; `None` without a pose.
     pub view: Option<View>,
+    /// Whether the map began anew with this frame.
+    pub new_map: bool,
     /// Things that the user should know about this frame.
     pub notes: Vec<String>,
 }
@@ -56,15 +58,16 @@ impl<S: Segmenter> Stepped<S> {
     /// Virtual time stands at the frame's capture: the decision is as old as the frame, whatever this machine's speed.
     pub fn step(&mut self, frame: &Frame, known: Option<KnownPose>) -> Step<'_> {
         let now = frame.captured_at;
-        let mut notes = Vec::new();
+        let (mut notes, mut new_map) = (Vec::new(), false);
         let placed = match known {
             Some(k) => self.poses.given(frame, k.pose, &k.mount),
             None => self.poses.pose(frame),
         };
         let view = match placed {
-            Ok(FramePose { view, new_map, notes: said, .. }) => {
+            Ok(FramePose { view, new_map: begins, notes: said, .. }) => {
                 notes.extend(said.iter().map(ToString::to_string));
-                if new_map {
+                new_map = begins;
+                if begins {
                     self.landing.start_new_map();
                 }
                 Some(view)
@@ -87,6 +90,6 @@ impl<S: Segmenter> Stepped<S> {
             (None, _) => self.landing.hold(frame.seq, now, HoldReason::NoSegmentation),
             (_, None) => self.landing.hold(frame.seq, now, HoldReason::NoPose),
         };
-        Step { decision, segmentation, view, notes }
+        Step { decision, segmentation, view, new_map, notes }
     }
 }
