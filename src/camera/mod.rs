@@ -1,5 +1,7 @@
 //! Where pictures come from: one trait, several sources.
 
+pub mod world;
+
 use std::sync::Arc;
 
 use image::RgbImage;
