@@ -11,6 +11,8 @@ pub mod video;
 
 pub use open::{OpenError, open};
 
+pub mod world;
+
 use std::sync::Arc;
 
 use image::RgbImage;

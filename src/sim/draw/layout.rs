@@ -2,7 +2,7 @@
 
 use super::buildings::House;
 use super::canvas::{Area, Point, class, mix, shape};
-use super::ground::{Ground, Kind};
+use super::ground::Kind;
 use super::scene::{Scene, bent};
 use super::{cars, plants, things, water};
 

@@ -31,6 +31,16 @@ impl Sun {
         }
     }
 
+    /// Light from everywhere: no shadows.
+    pub(super) const fn none() -> Self {
+        Self {
+            away: Point::new(1.0, 0.0),
+            slope: 0.0,
+            depth: 0.0,
+            soft: 0.0,
+        }
+    }
+
     /// How strongly a slope that falls towards `down` (a unit vector) is lit, `0.0..=1.0` around 0.5.
     pub(super) fn on(self, down: Point) -> f32 {
         0.5 - 0.5 * down.dot(self.away)

@@ -74,6 +74,12 @@ pub(super) fn person(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, feet: Point
     }
 }
 
+/// Somebody upright at `feet`, who walks along `facing`.
+pub(super) fn walker(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, feet: Point, facing: Point) {
+    let looks = Looks::new(dice);
+    upright(canvas, dice, sun, &looks, (feet, facing, 1.0));
+}
+
 fn part(canvas: &mut Canvas, a: Point, b: Point, r: f32, rgb: Rgb) {
     let area = Area::around(a, r + b.minus(a).length());
     // Limbs are round: lighter along their middle.
