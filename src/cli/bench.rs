@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -15,12 +16,14 @@ use crate::geometry::View;
 use crate::inference::tract::TractSegmenter;
 use crate::inference::{SegmentationMap, Segmenter as _};
 use crate::landing::{Landing, LandingInput};
-use crate::sim::flight::DrawnFlight;
+use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, MonoTime, SystemClock};
 use crate::view::overlay::{Overlay, OverlayInput};
 
 /// Frame size of the measurement, pixels.
 const FRAME: (u32, u32) = (1280, 720);
+/// Quality of the JPEG that is decoded.
+const JPEG_QUALITY: u8 = 90;
 /// Runs before measuring, so that caches and buffers are warm.
 const WARM_UP: usize = 3;
 /// Time between the drawn frames, seconds.
@@ -125,7 +128,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let segmenter = TractSegmenter::new(&files).map_err(Failure::input)?;
     let load_ms = ms(clock.now().secs_since(MonoTime::ZERO));
     let landing = Landing::new(settings.values.landing).map_err(Failure::input)?;
-    let mut bench = Bench::new(segmenter, landing);
+    let mut bench = Bench::new(segmenter, landing)?;
     let mut samples = Vec::with_capacity(args.runs);
     for run in 0..WARM_UP + args.runs {
         let sample = bench.run()?;
@@ -169,20 +172,23 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(segmenter: TractSegmenter, landing: Landing) -> Self {
-        let mut flight = DrawnFlight::with_picture_size(1, FRAME.0, FRAME.1);
-        let picture = flight.picture(0);
-        Self {
+    fn new(segmenter: TractSegmenter, landing: Landing) -> Result<Self, Failure> {
+        let spec = FlightSpec { width: FRAME.0, height: FRAME.1, ..FlightSpec::default() };
+        let flight = DrawnFlight::new(spec).map_err(Failure::working)?;
+        let mut encoded = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY);
+        flight.render(0).picture.write_with_encoder(encoder).map_err(Failure::working)?;
+        Ok(Self {
             clock: SystemClock::start(),
-            encoded: jpeg(&picture, 90),
-            view: flight.view(0),
+            encoded,
+            view: View::new(flight.camera_model().clone(), flight.mount(), flight.pose(0)),
             segmenter,
             landing,
             overlay: Overlay::new(),
             canvas: RgbImage::default(),
             segmentation: SegmentationMap::default(),
             seq: 0,
-        }
+        })
     }
 
     fn run(&mut self) -> Result<Stages<Sample>, Failure> {
@@ -194,7 +200,7 @@ impl Bench {
             seq: self.seq,
             source: Arc::from("bench"),
             captured_at: MonoTime::from_secs_f64(self.seq as f64 * FRAME_STEP_S),
-            image: Arc::new(picture.map_err(|e| Failure::Working(anyhow!(e)))?),
+            image: Arc::new(picture.map_err(Failure::working)?.image),
             tag: None,
         };
         self.seq += 1;

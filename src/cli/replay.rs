@@ -18,7 +18,7 @@ use crate::landing::Landing;
 use crate::pipeline::pose::{PoseConfig, PoseProvider};
 use crate::pipeline::{KnownPose, Stepped};
 use crate::record::Provenance;
-use crate::sim::flight::DrawnFlight;
+use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, SystemClock};
 use writer::Writer;
 
@@ -179,7 +179,9 @@ impl Source {
     fn open(args: &Args) -> Result<Self, Failure> {
         match &args.source {
             Some(path) => camera::open(path, args.fps).map(Self::Files).map_err(Failure::input),
-            None => Ok(Self::Drawn(Box::new(DrawnFlight::new(args.seed)))),
+            None => DrawnFlight::new(FlightSpec { seed: args.seed, ..FlightSpec::default() })
+                .map(|flight| Self::Drawn(Box::new(flight)))
+                .map_err(Failure::working),
         }
     }
 
@@ -193,14 +195,14 @@ impl Source {
     fn known_pose(&self, frame: &Frame) -> Option<KnownPose> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(KnownPose { pose: d.pose(frame.seq), mount: d.mount() }),
+            Self::Drawn(d) => Some(KnownPose { pose: d.pose(frame.seq), mount: *d.mount() }),
         }
     }
 
     fn camera(&self) -> Option<CameraModel> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(d.camera_model()),
+            Self::Drawn(d) => Some(d.camera_model().clone()),
         }
     }
 }
