@@ -270,7 +270,10 @@ mod tests {
         tally.decided(&line(OutcomeKind::Hold, 30.0, 0.1));
         let s = tally.finish(Duration::from_millis(1500));
         assert_eq!((s.frames, s.sites, s.holds), (3, 2, 1));
-        assert_eq!(s.holds_by_reason, BTreeMap::from([("monitor waits".into(), 1)]));
+        assert_eq!(
+            s.holds_by_reason,
+            BTreeMap::from([("monitor waits".into(), 1)])
+        );
         assert_eq!(s.rejected, BTreeMap::from([("unknown".into(), 9)]));
         assert_eq!(s.monitor_reasons, BTreeMap::from([("motion".into(), 3)]));
         // A watched site of a hold says nothing about what was offered.
