@@ -86,6 +86,12 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
+/// Whether `path` is a folder of pictures or one picture (by its name), and not a video.
+#[must_use]
+pub fn is_pictures(path: &Path) -> bool {
+    path.is_dir() || path.file_name().is_some_and(is_picture_name)
+}
+
 fn is_picture_name(name: &OsStr) -> bool {
     let hidden = name.as_encoded_bytes().starts_with(b".");
     let extension = Path::new(name).extension().unwrap_or_default();
