@@ -1,0 +1,7 @@
+//! Whole frames through the stage, on drawn ground.
+
+mod decisions;
+mod memory;
+mod properties;
+mod real;
+mod scene;
