@@ -5,3 +5,7 @@ mod memory;
 mod properties;
 mod real;
 mod scene;
+mod speed;
+
+#[global_allocator]
+static ALLOCATOR: crate::alloc::CountingAllocator = crate::alloc::CountingAllocator;
