@@ -25,6 +25,9 @@ mod stage;
 mod survey;
 mod tracker;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{
     ConfigError, HazardConfig, LandingConfig, MapConfig, MonitorConfig, SelectConfig, TrackConfig,
 };

@@ -1,8 +1,8 @@
 //! From the network's picture to looks at map cells.
 //!
 //! Each cell that lies wholly inside the picture looks up the part of the segmentation map that its square covers. What
-//! the ground is made of is the mean over that part; people, vehicles and obstacles may be smaller than a cell, so for
-//! them the worst pixel counts.
+//! the ground is made of is the mean over that part; people, posts, cars and obstacles may be smaller than a cell, so
+//! for them the worst pixel counts.
 
 use super::grid::{CellId, CellRect};
 use super::map::{Belief, Look, SemanticMap, UNKNOWN};
@@ -14,8 +14,14 @@ use crate::time::MonoTime;
 /// Points along each side of the picture whose ground positions bound the footprint.
 const BORDER_POINTS: u32 = 16;
 
-/// Surfaces for which the worst pixel of a cell counts, not the mean.
-const WORST_CASE: [Surface; 3] = [Surface::Vehicle, Surface::Person, Surface::Obstacle];
+/// Surfaces that may be smaller than a cell (a fence's post is a structure): the worst pixel counts, not the mean.
+const WORST_CASE: [Surface; 5] = [
+    Surface::Structure,
+    Surface::Vehicle,
+    Surface::Person,
+    Surface::Obstacle,
+    Surface::Unknown,
+];
 
 /// What a pixel or a cell needs to be of a dangerous mover to be remembered.
 #[derive(Debug, Clone, Copy)]
