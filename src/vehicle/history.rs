@@ -341,3 +341,6 @@ fn height_at(around: &Around<HeightSample>, t: MonoTime, climb_m_s: f64) -> Heig
         source: nearest.height.source,
     }
 }
+
+#[cfg(test)]
+mod tests;
