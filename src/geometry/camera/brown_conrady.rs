@@ -74,9 +74,6 @@ impl BrownConrady {
     /// From distorted to ideal plane coordinates; `None` where no ideal point within the largest angle appears.
     pub(super) fn undistort(&self, xd: f64, yd: f64) -> Option<(f64, f64)> {
         let rd = xd.hypot(yd);
-        if rd < 1e-12 && self.d[2] == 0.0 && self.d[3] == 0.0 {
-            return Some((xd, yd));
-        }
         // Start from the radial part alone, which is all of it but a little.
         let (radial_end, _) = self.radial(self.one_to_one_radius);
         let r = solve_rising(self.one_to_one_radius, rd.min(radial_end), |r| {
@@ -91,9 +88,9 @@ impl BrownConrady {
             if error <= 1e-12 * (1.0 + rd) {
                 return (x.hypot(y) <= self.max_radius() * (1.0 + 1e-9)).then_some((x, y));
             }
-            let (a, b, c) = self.jacobian(x, y);
-            let det = a * c - b * b;
-            let (dx, dy) = ((c * ex - b * ey) / det, (a * ey - b * ex) / det);
+            let (xx, xy, yy) = self.jacobian(x, y);
+            let det = xx * yy - xy * xy;
+            let (dx, dy) = ((yy * ex - xy * ey) / det, (xx * ey - xy * ex) / det);
             (x, y) = self.best_step((x, y), (dx, dy), (xd, yd), error)?;
         }
         None
