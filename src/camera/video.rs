@@ -88,3 +88,6 @@ fn file_name(path: &Path) -> Arc<str> {
         .to_string_lossy()
         .into()
 }
+
+#[cfg(test)]
+mod tests;
