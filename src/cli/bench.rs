@@ -33,7 +33,7 @@ const FRAME_STEP_S: f64 = 0.1;
 /// (logits -> probabilities -> map), select (hazard, clearance, selection, tracks, monitor), view (overlay drawing), and the total.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  alight bench --json > bench.json")]
-pub struct Args {
+pub(super) struct Args {
     /// Network: an ONNX file with its manifest (.toml) beside it. Default: the configuration's, the installed one, the
     /// one inside the program.
     #[arg(long, value_name = "FILE")]
@@ -121,7 +121,7 @@ impl std::ops::Add for Sample {
     clippy::print_stdout,
     reason = "the result of this command goes to standard output"
 )]
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.runs == 0 || args.threads == 0 {
         return Err(Failure::Input(anyhow!(
             "--runs and --threads must be at least 1"

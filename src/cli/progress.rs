@@ -12,7 +12,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Counts steps towards a total that may be unknown. Writes to standard error.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     what: &'static str,
     clock: SystemClock,
@@ -23,7 +23,7 @@ pub struct Progress {
 impl Progress {
     /// `what` is the plural noun of what is counted.
     #[must_use]
-    pub fn new(what: &'static str, total: Option<u64>) -> Self {
+    pub(super) fn new(what: &'static str, total: Option<u64>) -> Self {
         let plain = !std::io::stderr().is_terminal();
         let target = if plain {
             ProgressDrawTarget::hidden()
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// One step done.
-    pub fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         self.bar.inc(1);
         let now = self.clock.now();
         if self.plain && now.since(self.last_line) >= LINE_EVERY {
@@ -65,7 +65,7 @@ impl Progress {
     }
 
     /// Clears the bar, so that results follow on a clean line.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

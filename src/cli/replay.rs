@@ -35,7 +35,7 @@ Examples:
   alight replay --out out/demo
   alight replay photos/ --height 25 --hfov 70 --out out/photos
   alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight")]
-pub struct Args {
+pub(super) struct Args {
     /// Folder of pictures, picture, or video. Default: a drawn flight.
     source: Option<PathBuf>,
     /// Folder to write into; made if need be.
@@ -74,7 +74,7 @@ pub struct Args {
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     check(args)?;
     let mut settings = model::settings(args.config.as_deref())?;
     let lens = lens(args, &settings)?;

@@ -14,7 +14,7 @@ use crate::inference::{SegmentationMap, Segmenter as _};
 /// (probability of landable ground, 0-255).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  alight segment photos/ --out out/masks")]
-pub struct Args {
+pub(super) struct Args {
     /// Pictures (JPEG, PNG), or folders of them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = model::settings(args.config.as_deref())?;
     let mut sources = Vec::new();
     for path in &args.paths {
