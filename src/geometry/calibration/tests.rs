@@ -178,7 +178,7 @@ fn a_file_that_fails_is_named() {
         message.contains("camera.yaml") && message.contains("check the path"),
         "{message}"
     );
-    std::fs::write(&path, ROS.replace("plumb_bob", "?")).unwrap();
+    std::fs::write(&path, ROS.replace("plumb_bob", "sideways")).unwrap();
     let message = CameraModel::load(&path).unwrap_err().to_string();
     assert!(
         message.contains("camera.yaml") && message.contains("distortion_model"),
