@@ -81,9 +81,13 @@ fn the_lever_arm_turns_with_the_body() {
 #[test]
 fn a_gimbal_view_is_the_view_of_a_mount_at_the_same_angles() {
     let pose = pose(25.0, 0.0, 0.0, 0.0);
-    let (r, p, y) = (0.05, -1.2, 0.7);
-    let gimbal = View::from_camera_attitude(square(), Rotation::from_gimbal_angles(r, p, y), pose);
-    let mount = CameraMount::from_roll_pitch_yaw(r, p, y, Vec3::zero());
+    let (roll, pitch, yaw) = (0.05, -1.2, 0.7);
+    let gimbal = View::from_camera_attitude(
+        square(),
+        Rotation::from_gimbal_angles(roll, pitch, yaw),
+        pose,
+    );
+    let mount = CameraMount::from_roll_pitch_yaw(roll, pitch, yaw, Vec3::zero());
     let mounted = View::new(square(), &mount, pose);
     let px = Pixel { x: 300.0, y: 800.0 };
     let (a, b) = (
