@@ -107,7 +107,9 @@ impl House {
     pub(super) fn draw(&self, canvas: &mut Canvas, dice: &mut Dice, sun: Sun) {
         let lean = self.lean(canvas);
         let area = self.area(lean);
-        canvas.cast(sun, area, (0.0, self.height), |p| self.outline(p));
+        canvas.cast(sun, area, (0.0, self.height, self.half.y), |p| {
+            self.outline(p)
+        });
         self.draw_walls(canvas, lean);
         let top = Self {
             centre: self.centre.plus(lean),
@@ -299,7 +301,7 @@ impl House {
     ) {
         let sdf = |p: Point| shape::slab(p.seen_from(at, self.axis), half, 0.0);
         let area = Area::around(at, half.length());
-        canvas.cast(sun, area, (0.0, height), sdf);
+        canvas.cast(sun, area, (0.0, height, half.y), sdf);
         canvas.paint(area, class, sdf, |p, _| ink(p));
     }
 }

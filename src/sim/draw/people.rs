@@ -107,13 +107,13 @@ fn upright(
         feet.plus(lean.times(0.80)),
         feet.plus(lean).plus(facing.times(0.06)),
     );
-    canvas.cast(sun, Area::around(feet, 0.4), (0.1, 1.45 * size), |p| {
+    canvas.cast(sun, Area::around(feet, 0.4), (0.1, 1.45 * size, 0.3), |p| {
         p.minus(feet).length() - 0.19 * size
     });
     canvas.cast(
         sun,
         Area::around(feet, 0.4),
-        (1.45 * size, 1.75 * size),
+        (1.45 * size, 1.75 * size, 0.2),
         |p| p.minus(feet).length() - 0.11 * size,
     );
     let stride = dice.between(-0.28, 0.28);
@@ -189,7 +189,7 @@ fn upright(
 
 fn lying(canvas: &mut Canvas, sun: Sun, looks: &Looks, at: Point, (axis, size): (Point, f32)) {
     let place = |x: f32, y: f32| Point::new(x * size, y * size).placed(at, axis);
-    canvas.cast(sun, Area::around(at, 1.1), (0.0, 0.25), |p| {
+    canvas.cast(sun, Area::around(at, 1.1), (0.0, 0.25, 0.3), |p| {
         shape::capsule(p, place(-0.8, 0.0), place(0.7, 0.0), 0.2)
     });
     for k in [-1.0, 1.0] {
@@ -250,7 +250,7 @@ pub(super) fn dog(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, fac
     };
     let patches = dice.noise();
     let area = Area::around(at, 0.8);
-    canvas.cast(sun, area, (0.05, 0.5), sdf);
+    canvas.cast(sun, area, (0.05, 0.5, 0.15), sdf);
     canvas.paint(area, class::DOG, sdf, |p, d| {
         let patch = if patches.at(5.0 * p.x, 5.0 * p.y) > 0.4 {
             0.6
@@ -284,7 +284,7 @@ pub(super) fn bicycle(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point,
     };
     let saddle = |p: Point| shape::capsule(p, seat, seat.plus(axis.times(-0.16)), 0.06);
     let area = Area::around(at, 1.1);
-    canvas.cast(sun, area, (0.1, 0.7), sdf);
+    canvas.cast(sun, area, (0.1, 0.7, 0.08), sdf);
     canvas.paint(
         area,
         class::BICYCLE,

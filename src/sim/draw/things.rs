@@ -20,7 +20,7 @@ pub(super) fn fence(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, points: &[Po
     let height = dice.between(0.9, 1.8);
     let area = plants::around_line(points, width + 0.1);
     let sdf = |p: Point| shape::line(p, points, width);
-    canvas.cast(sun, area, (0.0, height), |p| sdf(p) + 0.5 * width);
+    canvas.cast(sun, area, (0.0, height, 2.0 * width), sdf);
     let grain = dice.noise();
     canvas.paint(area, class::FENCE, sdf, |p, d| {
         let slat = step(0.1, 0.25, ((p.x + p.y) / 0.16).rem_euclid(1.0));
@@ -69,7 +69,7 @@ pub(super) fn rocks(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, c: Point, re
                 + 0.12 * r * facet.nearest
         };
         let area = Area::around(at, 1.5 * r);
-        canvas.cast(sun, area, (0.0, 0.7 * r), sdf);
+        canvas.cast(sun, area, (0.0, 0.7 * r, r), sdf);
         canvas.paint(area, class::ROCKS, sdf, |p, _| {
             let bump = |q: Point| n.other(1).octaves(1.6 * q.x / r, 1.6 * q.y / r, 4);
             let slope = bump(p) - bump(p.minus(sun.away.times(0.12 * r)));
@@ -115,19 +115,19 @@ fn solid(
     sdf: impl Fn(Point) -> f32,
     ink: impl Fn(Point, f32) -> Rgb,
 ) {
-    canvas.cast(sun, area, (low, high), &sdf);
+    canvas.cast(sun, area, (low, high, 0.35), &sdf);
     canvas.paint(area, class::OBSTACLE, &sdf, ink);
 }
 
 /// Something that is in the way.
 pub(super) fn obstacle(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point) {
-    match dice.below(8) {
+    match dice.below(9) {
         0 => table(canvas, dice, sun, at, axis),
         1 => umbrella(canvas, dice, sun, at),
         2 | 3 => crate_or_bin(canvas, dice, sun, at, axis),
         4 => lounger(canvas, dice, sun, at, axis),
         5 => pot(canvas, dice, sun, at),
-        6 => trampoline(canvas, dice, sun, at),
+        6 if dice.chance(0.3) => trampoline(canvas, dice, sun, at),
         _ => bench(canvas, dice, sun, at, axis),
     }
 }
