@@ -280,3 +280,159 @@ fn outside(x: f64, y: f64, metres_per_pixel: f64) -> [u8; 3] {
         .wrapping_mul(0x2545_f491_4f6c_dd1d);
     [118 + ((mix as u64 >> 40) % 20) as u8; 3]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{CameraModel, CameraMount, Rotation};
+    use crate::sim::world::{DrawnSpec, Mover};
+    use crate::time::MonoTime;
+    use crate::vehicle::Pose;
+
+    /// 30 m by 20 m of a drawn world, as a mover's stage.
+    fn camera(movers: Vec<Mover>) -> WorldCamera {
+        let mut world = World::drawn(&DrawnSpec {
+            seed: 4,
+            width: 600,
+            height: 400,
+            metres_per_pixel: 0.05,
+        });
+        world.movers = movers;
+        WorldCamera::new(Arc::new(world))
+    }
+
+    fn view(height_m: f64, turned: [f64; 3]) -> View {
+        let mut pose = Pose::level_nadir(MonoTime::ZERO, height_m);
+        pose.ned_from_frd = Rotation::from_roll_pitch_yaw(turned[0], turned[1], turned[2]);
+        let model = CameraModel::from_hfov(320, 240, 60.0).unwrap();
+        View::new(model, &CameraMount::nadir(), pose)
+    }
+
+    #[test]
+    fn a_known_place_appears_at_its_pixel() {
+        let mut world = (**camera(Vec::new()).world()).clone();
+        // A red square metre 3 m north and 2 m east of the centre, on black.
+        world.picture = RgbImage::new(600, 400);
+        world.truth = GrayImage::from_pixel(600, 400, Luma([3]));
+        for (x, y) in (330..350).flat_map(|x| (130..150).map(move |y| (x, y))) {
+            world.picture.put_pixel(x, y, Rgb([255, 0, 0]));
+            world.truth.put_pixel(x, y, Luma([15]));
+        }
+        let camera = WorldCamera::new(Arc::new(world));
+        let view = view(10.0, [0.0; 3]);
+        let seen = camera.render(&view, 0.0);
+        let px = view
+            .pixel_from_ground(GroundPoint {
+                north_m: 3.0,
+                east_m: 2.0,
+            })
+            .unwrap();
+        // Focal length 277.1 pixels at 10 m: 27.7 pixels a metre, north is up.
+        assert!(
+            (px.x - (160.0 + 55.4)).abs() < 0.1 && (px.y - (120.0 - 83.1)).abs() < 0.1,
+            "{px:?}"
+        );
+        let mut centre = [0.0; 3];
+        for (x, y, p) in seen.truth.enumerate_pixels() {
+            let red = seen.picture.get_pixel(x, y).0[0];
+            if p.0 == [15] {
+                centre = [
+                    centre[0] + f64::from(x) + 0.5,
+                    centre[1] + f64::from(y) + 0.5,
+                    centre[2] + 1.0,
+                ];
+                assert!(red > 100, "truth and picture disagree at {x}, {y}");
+            } else {
+                assert!(red < 150, "truth and picture disagree at {x}, {y}");
+            }
+        }
+        let [x, y, n] = centre;
+        assert!((x / n - px.x).abs() < 0.6 && (y / n - px.y).abs() < 0.6);
+        assert!((n - 27.7 * 27.7).abs() < 60.0, "{n} pixels of person");
+    }
+
+    #[test]
+    fn the_quick_way_agrees_with_the_full_model() {
+        let camera = camera(Vec::new());
+        for turned in [[0.0; 3], [0.1, -0.05, 0.7], [-0.2, 0.25, 3.0]] {
+            let view = view(12.0, turned);
+            let h = camera.homography(&view).unwrap();
+            for (x, y) in [
+                (0.5, 0.5),
+                (319.5, 0.5),
+                (17.5, 201.5),
+                (160.0, 120.0),
+                (300.5, 239.5),
+            ] {
+                let p = h * Vector3::new(x, y, 1.0);
+                let [u, v] = camera.through(&view, Pixel { x, y }).unwrap();
+                assert!(
+                    (p.x / p.z - u).abs() < 1e-6 && (p.y / p.z - v).abs() < 1e-6,
+                    "{turned:?} {x} {y}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn with_the_horizon_in_the_picture_the_sky_is_unlabeled() {
+        let camera = camera(Vec::new());
+        let view = view(10.0, [0.0, 1.3, 0.0]);
+        assert!(camera.homography(&view).is_none());
+        let seen = camera.render(&view, 0.0);
+        assert_eq!(seen.truth.get_pixel(160, 0).0, [0]);
+    }
+
+    #[test]
+    fn outside_the_world_is_textured_grey_without_a_label() {
+        let seen = camera(Vec::new()).render(&view(100.0, [0.0; 3]), 0.0);
+        assert_eq!(seen.truth.get_pixel(2, 2).0, [0]);
+        let edge: Vec<u8> = (0..320)
+            .map(|x| seen.picture.get_pixel(x, 2).0[0])
+            .collect();
+        assert!(edge.iter().all(|g| (100..150).contains(g)));
+        assert!(edge.iter().any(|g| *g != edge[0]), "flat grey");
+        assert_ne!(seen.truth.get_pixel(160, 120).0, [0]);
+    }
+
+    #[test]
+    fn from_high_up_the_picture_is_averaged_and_not_sampled() {
+        let mut world = (**camera(Vec::new()).world()).clone();
+        // A chessboard of single pixels is grey from afar.
+        world.picture = RgbImage::from_fn(600, 400, |x, y| {
+            Rgb([if (x + y) % 2 == 0 { 0 } else { 255 }; 3])
+        });
+        let seen = WorldCamera::new(Arc::new(world)).render(&view(60.0, [0.0; 3]), 0.0);
+        for (x, y) in [(160, 120), (150, 118), (171, 125)] {
+            let grey = seen.picture.get_pixel(x, y).0[0];
+            assert!((110..145).contains(&grey), "{grey}");
+        }
+    }
+
+    #[test]
+    fn a_walker_shows_in_picture_and_truth_and_moves_at_its_speed() {
+        let walker = Mover {
+            kind: MoverKind::Person,
+            path_px: vec![[240.0, 200.0], [360.0, 200.0]],
+            speed_mps: 1.0,
+            start_s: 0.0,
+        };
+        let (with, without) = (camera(vec![walker]), camera(Vec::new()));
+        let view = view(10.0, [0.0; 3]);
+        let place = |t: f64| {
+            let (a, b) = (with.render(&view, t), without.render(&view, t));
+            let changed: Vec<f64> = a
+                .truth
+                .enumerate_pixels()
+                .filter(|(x, y, p)| p.0 == [15] && b.truth.get_pixel(*x, *y) != *p)
+                .map(|(x, _, _)| f64::from(x) + 0.5)
+                .collect();
+            assert!(changed.len() > 60, "{} pixels of person", changed.len());
+            assert_ne!(a.picture, b.picture);
+            changed.iter().sum::<f64>() / changed.len() as f64
+        };
+        // 27.7 pixels a metre, 1 m/s to the right.
+        let way = place(4.0) - place(1.0);
+        assert!((way - 83.1).abs() < 2.5, "{way}");
+    }
+}
