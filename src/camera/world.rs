@@ -88,22 +88,23 @@ impl WorldCamera {
         }
         let (w, h) = (f64::from(camera.width), f64::from(camera.height));
         let corners = [(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)];
-        let mut a = SMatrix::<f64, 8, 8>::zeros();
-        let mut b = SVector::<f64, 8>::zeros();
-        for (i, (x, y)) in corners.into_iter().enumerate() {
+        let mut equations = SMatrix::<f64, 8, 8>::zeros();
+        let mut targets = SVector::<f64, 8>::zeros();
+        let mut rows = equations.row_iter_mut().zip(targets.iter_mut());
+        for (x, y) in corners {
             let [u, v] = self.through(view, Pixel { x, y })?;
-            let rows = [
-                [x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y],
-                [0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y],
-            ];
-            for (k, (row, value)) in rows.into_iter().zip([u, v]).enumerate() {
-                a.set_row(2 * i + k, &SMatrix::<f64, 1, 8>::from(row));
-                b[2 * i + k] = value;
+            for (values, value) in [
+                ([x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y], u),
+                ([0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y], v),
+            ] {
+                let (mut row, target) = rows.next()?;
+                row.copy_from_slice(&values);
+                *target = value;
             }
         }
-        let s = a.lu().solve(&b)?;
-        Some(Matrix3::new(
-            s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], 1.0,
+        let solved = equations.lu().solve(&targets)?;
+        Some(Matrix3::from_row_iterator(
+            solved.iter().copied().chain([1.0]),
         ))
     }
 
@@ -119,7 +120,7 @@ impl WorldCamera {
             };
             let middle = 0.5 * f64::from(width);
             let level = match (map(at(middle)), map(at(middle + 1.0))) {
-                (Some(a), Some(b)) => self.level((a[0] - b[0]).hypot(a[1] - b[1])),
+                (Some([x0, y0]), Some([x1, y1])) => self.level((x0 - x1).hypot(y0 - y1)),
                 _ => 0,
             };
             for (x, (rgb, class)) in row.chunks_exact_mut(3).zip(truth).enumerate() {
@@ -133,19 +134,21 @@ impl WorldCamera {
 
     /// The level whose pixels are about as large as a step of `stride` world pixels.
     fn level(&self, stride: f64) -> usize {
-        let fitting = (0..)
-            .take_while(|&i| stride > 1.5 * f64::from(1_u32 << i))
-            .count();
-        fitting.min(self.levels.len() - 1)
+        (1..self.levels.len())
+            .take_while(|&i| stride > 0.75 * f64::from(1_u32 << i))
+            .count()
     }
 
     fn sample(&self, [x, y]: [f64; 2], level: usize) -> ([u8; 3], u8) {
-        let (w, h) = self.world.truth.dimensions();
-        let inside = x >= 0.0 && y >= 0.0 && x < f64::from(w) && y < f64::from(h);
+        let (width, height) = self.world.truth.dimensions();
+        let inside = x >= 0.0 && y >= 0.0 && x < f64::from(width) && y < f64::from(height);
         if !inside {
             return (outside(x, y, self.world.metres_per_pixel), 0);
         }
-        let class = self.world.truth.get(y as usize * w as usize + x as usize..);
+        let class = self
+            .world
+            .truth
+            .get(y as usize * width as usize + x as usize..);
         let class = class
             .and_then(|rest| rest.first())
             .copied()
@@ -159,78 +162,89 @@ impl WorldCamera {
     }
 
     fn movers(&self, out: &mut WorldView, view: &View, t_s: f64) {
+        let shadow = self.world.shadow;
+        let [cast_north, cast_east] = self.world.shadow_on_ground();
         for mover in self.world.mover_positions(t_s) {
             let sprite = match mover.kind {
                 MoverKind::Person => &self.person,
                 MoverKind::Vehicle => &self.vehicle,
             };
-            let shadow = self.world.shadow;
             let Some((low, high)) = bounds(view, mover.ground, sprite.reach_m(shadow)) else {
                 continue;
             };
             let (sin, cos) = mover.heading_rad.sin_cos();
+            // From north and east to ahead and right of the mover.
+            let turn = |north: f64, east: f64| [north * cos + east * sin, east * cos - north * sin];
             let local = |px: Pixel| {
                 let g = view.ground_from_pixel(px)?;
-                let (n, e) = (
+                Some(turn(
                     g.north_m - mover.ground.north_m,
                     g.east_m - mover.ground.east_m,
-                );
-                Some([n * cos + e * sin, e * cos - n * sin])
+                ))
             };
-            let cast = self.world.shadow_on_ground();
-            let fall = [cast[0] * cos + cast[1] * sin, cast[1] * cos - cast[0] * sin];
-            for y in low[1]..high[1] {
-                for x in low[0]..high[0] {
-                    let centre = Pixel {
-                        x: f64::from(x) + 0.5,
-                        y: f64::from(y) + 0.5,
-                    };
-                    let Some(below) = out.picture.get_pixel_mut_checked(x, y) else {
-                        continue;
-                    };
-                    // Four looks a pixel soften the sprite's edge; the pixel's centre decides its class.
-                    let looks = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)].map(
-                        |(dx, dy)| {
-                            local(Pixel {
-                                x: centre.x + dx,
-                                y: centre.y + dy,
-                            })
-                        },
-                    );
-                    *below = Rgb(sprite.over(below.0, &looks, (fall, shadow.depth)));
-                    if let Some(class) = local(centre).and_then(|p| sprite.class_at(p))
-                        && let Some(truth) = out.truth.get_pixel_mut_checked(x, y)
-                    {
-                        *truth = Luma([class]);
-                    }
-                }
+            let fall = (turn(cast_north, cast_east), shadow.depth);
+            let [left, top] = low;
+            let [right, bottom] = high;
+            for (x, y) in (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))) {
+                lay(out, (x, y), sprite, local, fall);
             }
         }
+    }
+}
+
+/// Lays a sprite over one pixel of picture and truth; `local` looks from a pixel to the sprite's own metres.
+fn lay(
+    out: &mut WorldView,
+    (x, y): (u32, u32),
+    sprite: &Sprite,
+    local: impl Fn(Pixel) -> Option<[f64; 2]>,
+    fall: ([f64; 2], f64),
+) {
+    let at = |dx: f64, dy: f64| {
+        local(Pixel {
+            x: f64::from(x) + dx,
+            y: f64::from(y) + dy,
+        })
+    };
+    // Four looks a pixel soften the sprite's edge; the pixel's centre decides its class.
+    let looks = [
+        at(0.25, 0.25),
+        at(0.75, 0.25),
+        at(0.25, 0.75),
+        at(0.75, 0.75),
+    ];
+    if let Some(below) = out.picture.get_pixel_mut_checked(x, y) {
+        *below = Rgb(sprite.over(below.0, &looks, fall));
+    }
+    if let Some(class) = at(0.5, 0.5).and_then(|p| sprite.class_at(p))
+        && let Some(truth) = out.truth.get_pixel_mut_checked(x, y)
+    {
+        *truth = Luma([class]);
     }
 }
 
 /// Corners of the picture part that shows the ground within `reach` metres of a place.
 fn bounds(view: &View, at: GroundPoint, reach: f64) -> Option<([u32; 2], [u32; 2])> {
     let camera = view.camera();
-    let (mut low, mut high) = ([f64::MAX; 2], [f64::MIN; 2]);
+    let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
     for (n, e) in [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)] {
         let px = view.pixel_from_ground(GroundPoint {
             north_m: at.north_m + n * reach,
             east_m: at.east_m + e * reach,
         })?;
-        low = [low[0].min(px.x), low[1].min(px.y)];
-        high = [high[0].max(px.x), high[1].max(px.y)];
+        (left, top) = (left.min(px.x), top.min(px.y));
+        (right, bottom) = (right.max(px.x), bottom.max(px.y));
     }
     let clip = |v: f64, end: u32| v.clamp(0.0, f64::from(end)) as u32;
     let low = [
-        clip(low[0].floor(), camera.width),
-        clip(low[1].floor(), camera.height),
+        clip(left.floor(), camera.width),
+        clip(top.floor(), camera.height),
     ];
     let high = [
-        clip(high[0].ceil(), camera.width),
-        clip(high[1].ceil(), camera.height),
+        clip(right.ceil(), camera.width),
+        clip(bottom.ceil(), camera.height),
     ];
-    (low[0] < high[0] && low[1] < high[1]).then_some((low, high))
+    Some((low, high))
 }
 
 /// Mean of each two by two pixels.
@@ -247,6 +261,10 @@ fn halved(of: &RgbImage) -> RgbImage {
 }
 
 /// Colour between the four nearest pixel centres; the border's colour goes on outside.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the usual letters of a picture's geometry"
+)]
 fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
     let (w, h) = (of.width() as usize, of.height() as usize);
     let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
@@ -264,12 +282,16 @@ fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
             _ => [0; 3],
         }
     };
-    let (a, b, c, d) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
-    std::array::from_fn(|i| {
-        let top = a[i] * (256 - fx) + b[i] * fx;
-        let bottom = c[i] * (256 - fx) + d[i] * fx;
-        ((top * (256 - fy) + bottom * fy + 0x8000) >> 16) as u8
-    })
+    let blend = |a: [u32; 3], b: [u32; 3], f: u32| {
+        let mut mixed = a.map(|v| v * (256 - f));
+        for (m, v) in mixed.iter_mut().zip(b) {
+            *m += v * f;
+        }
+        mixed
+    };
+    let top = blend(at(x0, y0), at(x1, y0), fx);
+    let bottom = blend(at(x0, y1), at(x1, y1), fx);
+    blend(top, bottom, fy).map(|v| ((v + 0x8000) >> 16) as u8)
 }
 
 /// Grey with a grain of about half a metre: something to see, nothing to land on.

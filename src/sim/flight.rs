@@ -182,12 +182,12 @@ fn movers(world: &World, seed: u64) -> Vec<Mover> {
     let mut movers = Vec::new();
     let people = 1 + usize::from(seed.is_multiple_of(3)) + usize::from(seed % 3 == 1);
     for i in 0..people {
-        let speed = 1.2 + 0.3 * i as f64;
+        let pace = 1.2 + 0.3 * i as f64;
         movers.extend(free_way(
             world,
             (MoverKind::Person, 0.4),
             (i as f64 * 7.0, 14.0),
-            speed,
+            pace,
         ));
     }
     movers.extend(free_way(world, (MoverKind::Vehicle, 1.3), (0.0, 30.0), 4.0));

@@ -205,11 +205,11 @@ impl World {
 
     /// Distance (pixels, from `c` to the nearest point of the pixel) and class index of each pixel that a disc touches.
     fn in_disc(&self, c: Pixel, r: f64) -> impl Iterator<Item = (f64, u8)> + '_ {
-        let (w, h) = self.truth.dimensions();
+        let (width, height) = self.truth.dimensions();
         let low = |v: f64| v.floor().max(0.0) as u32;
         let high = |v: f64, end: u32| (v.floor() + 1.0).clamp(0.0, f64::from(end)) as u32;
-        let columns = low(c.x - r)..high(c.x + r, w);
-        (low(c.y - r)..high(c.y + r, h))
+        let columns = low(c.x - r)..high(c.x + r, width);
+        (low(c.y - r)..high(c.y + r, height))
             .flat_map(move |y| columns.clone().map(move |x| (x, y)))
             .filter_map(move |(x, y)| {
                 let gap = |v: f64, i: u32| (f64::from(i) - v).max(v - f64::from(i) - 1.0).max(0.0);

@@ -175,7 +175,7 @@ pub(super) fn park(s: &mut Scene) {
         Kind::Dirt,
         Kind::Pavers,
     ]);
-    for _ in 0..1 + s.dice.below(3) {
+    for _ in 0..=s.dice.below(3) {
         let way = s.crossing();
         let width = s.dice.between(0.6, 1.7);
         s.canvas.lay(s.canvas.everywhere(), &gravel, |p| {
@@ -258,7 +258,7 @@ pub(super) fn garden(s: &mut Scene) {
 
 /// Planted beds and stone walls along the border of a garden, and a fence at its end.
 fn beds(s: &mut Scene, origin: Point, axis: Point) {
-    for _ in 0..1 + s.dice.below(3) {
+    for _ in 0..=s.dice.below(3) {
         let y = if s.dice.chance(0.5) {
             1.2
         } else {
@@ -377,16 +377,16 @@ pub(super) fn sprinkle(s: &mut Scene) {
     let area = s.canvas.size().x * s.canvas.size().y;
     let people = (0.006 * area).clamp(1.0, 7.0);
     let axis = s.dice.direction();
-    if s.dice.chance(0.35) {
-        if let Some(at) = s.place(1.2, &[class::GRASS, class::DIRT, class::GRAVEL]) {
-            let reach = s.dice.between(0.3, 1.4);
-            things::rocks(&mut s.canvas, &mut s.dice, s.sun, at, reach);
-        }
+    if s.dice.chance(0.35)
+        && let Some(at) = s.place(1.2, &[class::GRASS, class::DIRT, class::GRAVEL])
+    {
+        let reach = s.dice.between(0.3, 1.4);
+        things::rocks(&mut s.canvas, &mut s.dice, s.sun, at, reach);
     }
-    if s.dice.chance(0.15) {
-        if let Some(at) = s.place(0.9, &open) {
-            things::marker(&mut s.canvas, &mut s.dice, at, axis);
-        }
+    if s.dice.chance(0.15)
+        && let Some(at) = s.place(0.9, &open)
+    {
+        things::marker(&mut s.canvas, &mut s.dice, at, axis);
     }
     for _ in 0..s.dice.count(0.5 * people) {
         if let Some(at) = s.place(1.3, &open) {

@@ -109,9 +109,8 @@ pub(super) fn marker(canvas: &mut Canvas, dice: &mut Dice, at: Point, axis: Poin
 /// One solid thing that is in the way: outline, height above ground, ink.
 fn solid(
     canvas: &mut Canvas,
-    sun: Sun,
+    (sun, low, high): (Sun, f32, f32),
     area: Area,
-    (low, high): (f32, f32),
     sdf: impl Fn(Point) -> f32,
     ink: impl Fn(Point, f32) -> Rgb,
 ) {
@@ -154,9 +153,8 @@ fn table(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
             let sdf = |p: Point| shape::slab(p.seen_from(c, axis), Point::new(0.23, 0.23), 0.06);
             solid(
                 canvas,
-                sun,
+                (sun, 0.3, 0.9),
                 Area::around(c, 0.4),
-                (0.3, 0.9),
                 sdf,
                 |_, d| lit(seat, 0.7 - 1.6 * d),
             );
@@ -165,9 +163,8 @@ fn table(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), half, round);
     solid(
         canvas,
-        sun,
+        (sun, 0.6, 0.75),
         Area::around(at, 1.3),
-        (0.6, 0.75),
         sdf,
         |p, _| {
             let q = p.seen_from(at, axis);
@@ -203,9 +200,8 @@ fn umbrella(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     };
     solid(
         canvas,
-        sun,
+        (sun, 2.1, 2.4),
         Area::around(at, 1.2 * r),
-        (2.1, 2.4),
         sdf,
         |p, _| {
             let q = p.minus(at);
@@ -230,9 +226,8 @@ fn crate_or_bin(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis:
     let height = dice.between(0.3, 1.1);
     solid(
         canvas,
-        sun,
+        (sun, 0.0, height),
         Area::around(at, 1.0),
-        (0.0, height),
         sdf,
         |p, d| {
             let q = p.seen_from(at, axis);
@@ -256,9 +251,8 @@ fn lounger(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Poin
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), half, 0.06);
     solid(
         canvas,
-        sun,
+        (sun, 0.2, 0.4),
         Area::around(at, 1.1),
-        (0.2, 0.4),
         sdf,
         |p, d| {
             let q = p.seen_from(at, axis);
@@ -277,7 +271,7 @@ fn pot(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     let r = dice.between(0.22, 0.5);
     let clay = dice.near([0.56, 0.46, 0.40], 0.25);
     let sdf = |p: Point| p.minus(at).length() - r;
-    solid(canvas, sun, Area::around(at, r), (0.0, r), sdf, |_, d| {
+    solid(canvas, (sun, 0.0, r), Area::around(at, r), sdf, |_, d| {
         lit(clay, if d > -0.05 { 1.1 } else { 0.5 })
     });
     plants::bush(canvas, dice, sun, at, 0.8 * r);
@@ -287,7 +281,7 @@ fn trampoline(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     let r = dice.between(1.2, 2.0);
     let rim = dice.pick(&[[0.16, 0.34, 0.62], [0.30, 0.56, 0.30], [0.34, 0.34, 0.36]]);
     let sdf = |p: Point| p.minus(at).length() - r;
-    solid(canvas, sun, Area::around(at, r), (0.5, 0.8), sdf, |_, d| {
+    solid(canvas, (sun, 0.5, 0.8), Area::around(at, r), sdf, |_, d| {
         if d > -0.28 {
             lit(rim, 1.1)
         } else {
@@ -301,9 +295,8 @@ fn bench(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), Point::new(0.85, 0.25), 0.03);
     solid(
         canvas,
-        sun,
+        (sun, 0.3, 0.8),
         Area::around(at, 1.0),
-        (0.3, 0.8),
         sdf,
         |p, _| {
             let q = p.seen_from(at, axis);
