@@ -65,8 +65,8 @@ fn position(bytes: &[u8], name: &[u8]) -> usize {
 fn frames_come_in_display_order_at_the_containers_times() {
     for bytes in [BFRAMES, BASELINE] {
         let story = open_bytes(bytes, "video.mp4").unwrap();
-        assert_eq!((story.frames.len(), story.warning), (24, None));
         assert!(story.skipped.is_empty(), "{:?}", story.skipped);
+        assert_eq!((story.frames.len(), story.warning), (24, None));
         for (seq, frame) in (0..).zip(&story.frames) {
             assert_eq!((frame.seq, number_in(frame)), (seq, seq));
             assert!((frame.captured_at.as_secs_f64() - seq as f64 / 10.0).abs() < 1e-6);
@@ -280,7 +280,7 @@ fn an_avi_cut_anywhere_keeps_its_whole_frames_and_never_panics() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("cut.avi");
     let mut most = 0;
-    for length in (0..whole.len() - 8).step_by(5) {
+    for length in (0..whole.len() - 1).step_by(5) {
         fs::write(&path, &whole[..length]).unwrap();
         let Ok(mut video) = AviVideo::open(&path, 1.0) else {
             assert_eq!(most, 0);
