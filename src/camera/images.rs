@@ -155,7 +155,7 @@ mod tests {
                     story.push(format!("{} {} at {time:.2}", f.seq, f.source));
                 }
                 SourceEvent::Skipped { seq, source, .. } => {
-                    story.push(format!("{seq} {source} skipped"))
+                    story.push(format!("{seq} {source} skipped"));
                 }
                 SourceEvent::End { warning } => {
                     assert_eq!(warning, None);

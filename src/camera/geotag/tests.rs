@@ -12,7 +12,7 @@ type Entry = (u16, u16, u32, Vec<u8>);
 fn directory(start: usize, entries: &[Entry]) -> Vec<u8> {
     let mut at = start + 2 + entries.len() * 12 + 4;
     let mut head = (entries.len() as u16).to_le_bytes().to_vec();
-    let mut values = Vec::new();
+    let mut values = Vec::<u8>::new();
     for (tag, kind, count, value) in entries {
         head.extend(tag.to_le_bytes());
         head.extend(kind.to_le_bytes());

@@ -18,6 +18,7 @@ use crate::camera::picture::check_size;
 
 use super::yuv::{Colour, Planes, to_rgb};
 
+const NAL_SLICE: u8 = 1;
 const NAL_IDR: u8 = 5;
 const NAL_SPS: u8 = 7;
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -84,7 +85,6 @@ impl H264Decoder {
     /// A sample that is not there; `rank` is its place in display order.
     pub(super) fn skip(&mut self, rank: u64, reason: String) {
         self.empty();
-        self.decoder = None;
         self.finished.insert(rank, Err(reason));
     }
 
@@ -94,10 +94,6 @@ impl H264Decoder {
             Ok(has_idr) => has_idr,
             Err(reason) => return self.skip(rank, reason),
         };
-        if has_idr {
-            // Nothing before may be shown after an IDR picture: settle it, so that a lost one cannot shift later times.
-            self.empty();
-        }
         if self.decoder.is_none() {
             if !(is_key || has_idr) {
                 let reason = "it builds on a frame that could not be decoded".to_owned();
@@ -117,9 +113,11 @@ impl H264Decoder {
         let picture = match decoder.decode_with_options(&self.stream, options) {
             Ok(None) => return,
             Ok(Some(yuv)) => rgb(&yuv, self.colour_words),
-            Err(error) => {
+            Err(_) => {
                 self.inside.remove(&rank);
-                return self.skip(rank, format!("it cannot be decoded ({error})"));
+                let reason =
+                    "its data are damaged, or of a kind of H.264 that openh264 does not know";
+                return self.skip(rank, reason.to_owned());
             }
         };
         if let Some(first) = self.inside.pop_first() {
@@ -133,10 +131,11 @@ impl H264Decoder {
         self.is_finished = true;
     }
 
-    /// Takes the pictures out that are still inside; samples without one are marked as failed.
+    /// Takes the pictures out that are still inside; samples without one are marked as failed. Afterwards the decoder must
+    /// not be used again: openh264's flush does not give the pictures' memory back, and it runs out.
     fn empty(&mut self) {
         let mut pictures = Vec::new();
-        if let Some(decoder) = &mut self.decoder
+        if let Some(mut decoder) = self.decoder.take()
             && let Ok(left) = decoder.flush_remaining()
         {
             let words = self.colour_words;
@@ -167,7 +166,7 @@ impl H264Decoder {
     /// Writes the sample with start codes into `self.stream`; says whether it holds an IDR picture.
     fn write_stream(&mut self, sample: &[u8]) -> Result<bool, String> {
         self.stream.clear();
-        let mut has_idr = false;
+        let (mut has_picture, mut has_idr) = (false, false);
         let mut rest = sample;
         while !rest.is_empty() {
             let nal;
@@ -175,6 +174,7 @@ impl H264Decoder {
                 .ok_or("its data are broken (a NAL unit is longer than the sample)")?;
             let kind = nal.first().map_or(0, |first| first & 0x1F);
             has_idr |= kind == NAL_IDR;
+            has_picture |= kind == NAL_IDR || kind == NAL_SLICE;
             if kind == NAL_SPS {
                 check_sps(nal)?;
                 self.colour_words = colour_words(nal).unwrap_or(self.colour_words);
@@ -182,8 +182,8 @@ impl H264Decoder {
             self.stream.extend(START_CODE);
             self.stream.extend(nal);
         }
-        if self.stream.is_empty() {
-            return Err("it is empty".to_owned());
+        if !has_picture {
+            return Err("there is no picture in its data".to_owned());
         }
         Ok(has_idr)
     }
