@@ -19,7 +19,11 @@ const MANIFEST: &str = include_str!("../../models/landing.toml");
 /// Exit code 2: the network or its manifest is missing or wrong.
 pub fn load(flag: Option<&Path>, settings: &Settings) -> Result<TractSegmenter, Failure> {
     let files = files(flag, settings)?;
-    log::info!("network: {} ({})", files.origin.display(), files.manifest.name);
+    log::info!(
+        "network: {} ({})",
+        files.origin.display(),
+        files.manifest.name
+    );
     TractSegmenter::new(&files).map_err(Failure::input)
 }
 
@@ -44,5 +48,8 @@ pub fn files(flag: Option<&Path>, settings: &Settings) -> Result<ModelFiles, Fai
 /// # Errors
 /// Exit code 2: file, key, value, remedy.
 pub fn settings(flag: Option<&Path>) -> Result<Settings, Failure> {
-    flag.map_or_else(|| Ok(Settings::default()), |file| Settings::load(file).map_err(Failure::input))
+    flag.map_or_else(
+        || Ok(Settings::default()),
+        |file| Settings::load(file).map_err(Failure::input),
+    )
 }

@@ -12,7 +12,10 @@ use super::Failure;
 /// Exit code 2: the path and what to do.
 pub fn folder(path: &Path) -> Result<PathBuf, Failure> {
     let refuse = |e: std::io::Error| {
-        Failure::Input(anyhow!("--out {}: {e}; give a folder that you may write to", path.display()))
+        Failure::Input(anyhow!(
+            "--out {}: {e}; give a folder that you may write to",
+            path.display()
+        ))
     };
     std::fs::create_dir_all(path).map_err(refuse)?;
     let probe = path.join(".alight-write-test");

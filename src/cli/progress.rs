@@ -25,7 +25,11 @@ impl Progress {
     #[must_use]
     pub fn new(what: &'static str, total: Option<u64>) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = if total.is_some() {
             "{bar:32} {pos}/{len} {msg} ({per_sec}, {eta} left)"
@@ -37,7 +41,13 @@ impl Progress {
         }
         bar.set_message(what);
         let clock = SystemClock::start();
-        Self { bar, what, last_line: clock.now(), clock, plain }
+        Self {
+            bar,
+            what,
+            last_line: clock.now(),
+            clock,
+            plain,
+        }
     }
 
     /// One step done.
@@ -46,7 +56,10 @@ impl Progress {
         let now = self.clock.now();
         if self.plain && now.since(self.last_line) >= LINE_EVERY {
             self.last_line = now;
-            let total = self.bar.length().map_or_else(String::new, |n| format!(" of {n}"));
+            let total = self
+                .bar
+                .length()
+                .map_or_else(String::new, |n| format!(" of {n}"));
             log::info!("{}{total} {}", self.bar.position(), self.what);
         }
     }

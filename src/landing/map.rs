@@ -138,12 +138,21 @@ impl SemanticMap {
             return;
         }
         let kept = self.seen.intersection(&moved);
-        for id in self.seen.cells() {
-            if !kept.contains(id) {
+        for row in 0..self.seen.rows {
+            let whole = self.seen.cell(row, 0);
+            let stays = whole.north >= kept.north && whole.north < kept.north + kept.rows as i32;
+            let mut column = 0;
+            while column < self.seen.columns {
+                let id = self.seen.cell(row, column);
+                if stays && id.east == kept.east {
+                    column += kept.columns.max(1);
+                    continue;
+                }
                 let slot = self.slot(id);
                 if let Some(cell) = self.cells.get_mut(slot) {
                     *cell = NEVER;
                 }
+                column += 1;
             }
         }
         self.seen = kept;

@@ -204,9 +204,9 @@ impl Survey {
         let outside = ground.iter().map(|g| !g.in_picture);
         let inside = self.transform.run(columns, cell_m, outside);
         copy(&mut self.inside, inside);
-        self.clearance.fill(FAR);
-        self.reject.fill(None);
-        self.person.fill(FAR);
+        self.clearance.iter_mut().take(count).for_each(|c| *c = FAR);
+        self.reject.iter_mut().take(count).for_each(|r| *r = None);
+        self.person.iter_mut().take(count).for_each(|p| *p = FAR);
         for kind in KINDS {
             if !ground.iter().any(|g| g.hazards.contains(kind)) {
                 continue;
