@@ -273,13 +273,15 @@ fn posterior(prior: &Belief, look: &Belief, weight: f32, floor: f32) -> Belief {
         *o = (before * (weight * l + (1.0 - weight) * even)).max(0.0);
         sum += *o;
     }
-    if !(sum > 0.0 && sum.is_finite()) {
+    if !(sum > 1e-30 && sum.is_finite()) {
         return UNKNOWN;
     }
+    let whole = 1.0 / sum;
     let mut total = 0.0;
     for o in &mut out {
-        *o = (*o / sum).max(floor);
+        *o = (*o * whole).max(floor);
         total += *o;
     }
-    out.map(|o| o / total)
+    let whole = 1.0 / total;
+    out.map(|o| o * whole)
 }

@@ -90,7 +90,7 @@ impl Projector {
                     continue;
                 };
                 let id = rect.cell(row, column);
-                let weight = self.weight(view, id.centre(cell_m), &area);
+                let weight = self.weight(ahead.cos2_off_nadir(id.centre(cell_m)), &area);
                 map.observe(id, &look(seg, &area, weight, self.movers), at);
             }
         }
@@ -119,9 +119,8 @@ impl Projector {
     }
 
     /// Oblique looks and pixels coarser than a cell tell less.
-    fn weight(&self, view: &View, g: GroundPoint, area: &Area) -> f32 {
-        let cos = view.off_nadir_rad(g).cos() as f32;
-        let angle = (cos * cos / self.full_weight_cos2.max(1e-6)).min(1.0);
+    fn weight(&self, cos2: f32, area: &Area) -> f32 {
+        let angle = (cos2 / self.full_weight_cos2.max(1e-6)).min(1.0);
         let pixels = ((area.u1 - area.u0) * (area.v1 - area.v0)).max(0.0);
         angle * pixels.sqrt().min(1.0)
     }
@@ -137,6 +136,14 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
+    /// Squared cosine of the angle between straight down and a place, as seen from the vehicle.
+    fn cos2_off_nadir(&self, g: GroundPoint) -> f32 {
+        let centre = self.view.optical_centre();
+        let (n, e) = (g.north_m - centre.north(), g.east_m - centre.east());
+        let h2 = self.view.camera_height_m().powi(2);
+        (h2 / (h2 + n * n + e * e)) as f32
+    }
+
     /// Where a ground point appears, in segmentation pixels; `None` outside the picture.
     fn look(&self, g: GroundPoint) -> Option<[f32; 2]> {
         let px = match &self.homography {
