@@ -13,8 +13,8 @@ use super::{Failure, model};
 use crate::alloc::allocations;
 use crate::camera::{Frame, picture};
 use crate::geometry::View;
+use crate::inference::SegmentationMap;
 use crate::inference::tract::TractSegmenter;
-use crate::inference::{SegmentationMap, Segmenter as _};
 use crate::landing::{Landing, LandingInput};
 use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, MonoTime, SystemClock};
@@ -242,12 +242,12 @@ impl Bench {
             picture: &frame.image,
             range_m: None,
         };
-        let (observing, observed) =
-            timed(&clock, || self.landing.observe(&input, frame.captured_at));
+        let (observing, seen) = timed(&clock, || self.landing.observe(&input, frame.captured_at));
+        let seen = seen.map_err(|why| Failure::Working(anyhow!(why.text())))?;
         s.project = s.project + observing;
         let decision;
         (s.select, decision) = timed(&clock, || {
-            self.landing.decide(&input, &observed, frame.captured_at)
+            self.landing.choose(&input, &seen, frame.captured_at)
         });
         let overlay = OverlayInput {
             picture: &frame.image,

@@ -156,14 +156,11 @@ fn check(args: &Args) -> Result<(), Failure> {
 }
 
 fn apply_looks(args: &Args, settings: &mut Settings) {
-    let is_folder_or_picture = args
-        .source
-        .as_deref()
-        .is_some_and(|s| s.is_dir() || camera::is_picture(s));
+    let is_pictures = args.source.as_deref().is_some_and(camera::is_pictures);
     let looks = args
         .looks
         .and_then(|n| u32::try_from(n).ok())
-        .or(is_folder_or_picture.then_some(1));
+        .or(is_pictures.then_some(1));
     if let Some(looks) = looks {
         let track = &mut settings.values.landing.track;
         track.looks_to_confirm = looks;

@@ -35,4 +35,4 @@ pub use decision::{
     HoldReason, LandingDecision, MapSnapshot, MonitorReason, MonitorReasons, Outcome, RejectCounts,
     Site, SiteReject, SiteState, Verdict,
 };
-pub use stage::{Landing, LandingInput};
+pub use stage::{Landing, LandingInput, Observation};

@@ -39,6 +39,14 @@ pub struct LandingInput<'a> {
     pub range_m: Option<f64>,
 }
 
+/// What [`Landing::observe`] found out about a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    stand: Standpoint,
+    speed_mps: f64,
+    footprint: CellRect,
+}
+
 /// Chooses where to land. Owns all its memory; [`Landing::step`] does not allocate once it has run for one frame.
 ///
 /// ```
@@ -98,28 +106,62 @@ impl Landing {
 
     /// Decides on one frame. `now` is when it is decided; the frame was captured at the segmentation's time.
     pub fn step(&mut self, input: &LandingInput<'_>, now: MonoTime) -> &LandingDecision {
+        match self.observe(input, now) {
+            Ok(seen) => self.choose(input, &seen, now),
+            Err(reason) => self.hold(
+                input.segmentation.seq,
+                input.segmentation.captured_at,
+                reason,
+            ),
+        }
+    }
+
+    /// First half of [`Landing::step`]: puts what the frame shows on the map.
+    ///
+    /// # Errors
+    /// Why nothing can be decided on this frame; the map is then as it was.
+    pub fn observe(
+        &mut self,
+        input: &LandingInput<'_>,
+        now: MonoTime,
+    ) -> Result<Observation, HoldReason> {
         let seg = input.segmentation;
-        let captured_at = seg.captured_at;
         if !is_usable_view(input.view) {
-            return self.hold(seg.seq, captured_at, HoldReason::NoPose);
+            return Err(HoldReason::NoPose);
         }
         if !is_usable_map(seg) {
-            return self.hold(seg.seq, captured_at, HoldReason::NoSegmentation);
+            return Err(HoldReason::NoSegmentation);
         }
-        let (stand, speed_mps) = self.standpoint(input.view, captured_at, now);
+        let (stand, speed_mps) = self.standpoint(input.view, seg.captured_at, now);
         self.map.recentre(stand.below);
         let footprint = self
             .projector
-            .project(seg, input.view, &mut self.map, captured_at);
+            .project(seg, input.view, &mut self.map, seg.captured_at);
+        Ok(Observation {
+            stand,
+            speed_mps,
+            footprint,
+        })
+    }
+
+    /// Second half of [`Landing::step`]: searches the map, follows the sites, asks the monitor.
+    pub fn choose(
+        &mut self,
+        input: &LandingInput<'_>,
+        seen: &Observation,
+        now: MonoTime,
+    ) -> &LandingDecision {
+        let seg = input.segmentation;
+        let captured_at = seg.captured_at;
         self.survey
-            .look(&self.map, footprint, &stand, now.max(captured_at));
-        self.selector.search(&self.survey, &stand);
+            .look(&self.map, seen.footprint, &seen.stand, now.max(captured_at));
+        self.selector.search(&self.survey, &seen.stand);
         let moment = Moment {
             survey: &self.survey,
             selector: &self.selector,
-            stand: &stand,
+            stand: &seen.stand,
             captured_at,
-            speed_mps,
+            speed_mps: seen.speed_mps,
         };
         self.tracker.update(&moment);
         self.monitor.begin_frame(input.picture, captured_at);
