@@ -67,6 +67,8 @@ pub struct Landing {
     /// Where the vehicle was, and when.
     last: Option<(GroundPoint, MonoTime)>,
     decision: LandingDecision,
+    /// Cells of the sites in the decision.
+    offered: Vec<CellId>,
 }
 
 impl Landing {
@@ -90,6 +92,7 @@ impl Landing {
             monitor: Monitor::new(&config.monitor),
             last: None,
             decision: empty_decision(config.select.alternates),
+            offered: Vec::with_capacity(1 + config.select.alternates),
             map,
             config,
         })
@@ -284,15 +287,13 @@ impl Landing {
             }
             self.decide(choice, input.view);
         }
-        let offered = self.decision.site.iter().chain(&self.decision.alternates);
-        let cell_m = self.config.map.cell_m;
-        let cells = offered.map(|s| {
-            let (north_m, east_m) = (s.north_m, s.east_m);
-            CellId::of(GroundPoint { north_m, east_m }, cell_m)
-        });
         let mut counts = RejectCounts::default();
+        self.offered.clear();
+        let offered = self.decision.site.iter().chain(&self.decision.alternates);
+        self.offered
+            .extend(offered.map(|s| cell_of(s, self.config.map.cell_m)));
         self.selector
-            .count_rejects(&self.survey, cells, &mut counts);
+            .count_rejects(&self.survey, &self.offered, &mut counts);
         self.decision.rejected = counts;
     }
 
@@ -335,11 +336,8 @@ impl Landing {
             if self.decision.alternates.len() >= self.config.select.alternates {
                 break;
             }
-            let centre = |s: &Site| {
-                let (north_m, east_m) = (s.north_m, s.east_m);
-                CellId::of(GroundPoint { north_m, east_m }, cell_m)
-            };
-            let is_apart = |s: &Site| distance_m(centre(s), track.place.id, cell_m) >= apart;
+            let is_apart =
+                |s: &Site| distance_m(cell_of(s, cell_m), track.place.id, cell_m) >= apart;
             let is_new = self.decision.site.iter().all(is_apart)
                 && self.decision.alternates.iter().all(is_apart);
             if track.is_valid && is_new {
@@ -405,6 +403,12 @@ impl Landing {
             entropy / f64::max(count, 1.0),
         )
     }
+}
+
+/// The cell at a site's centre.
+fn cell_of(site: &Site, cell_m: f64) -> CellId {
+    let (north_m, east_m) = (site.north_m, site.east_m);
+    CellId::of(GroundPoint { north_m, east_m }, cell_m)
 }
 
 /// Entropy of {landable, each hazard}, as a share of the largest possible one.

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::geometry::{CameraModel, CameraMount, GroundPoint, Rotation, Vec3, View};
+use crate::geometry::{CameraModel, CameraMount, GroundPoint, Vec3, View};
 use crate::inference::SegmentationMap;
 use crate::inference::classes::Surface;
 use crate::landing::{Landing, LandingConfig, LandingDecision, LandingInput, Outcome, TrackConfig};
