@@ -6,7 +6,7 @@ use image::RgbImage;
 
 use super::palette::Rgb;
 
-/// Inter SemiBold, basic Latin; its licence lies beside it.
+/// Inter semi-bold, basic Latin; its licence lies beside it.
 static FONT: &[u8] = include_bytes!("font/inter-semibold-subset.otf");
 
 /// A place in the picture, pixels; the top-left pixel's centre is `(0.5, 0.5)`.

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::palette;
+use crate::inference::classes::Surface;
 use crate::landing::MapSnapshot;
 use crate::record::{DecisionLine, OutcomeKind, Spread, Summary};
 
@@ -95,23 +96,22 @@ fn page(input: &ReportInput) -> Markup {
     }
 }
 
-/// `.s-firm { --c: #... }` for each surface, and the outcomes.
+/// The palette as style rules: the tones, and `.s-firm{--c:#...}` for each surface.
 fn surface_classes() -> String {
-    use crate::inference::classes::Surface;
-    let mut css = format!(
-        ":root{{--go:{};--wait:{};--stop:{}}}",
-        palette::hex(palette::GO),
-        palette::hex(palette::WAIT),
-        palette::hex(palette::STOP)
-    );
-    for s in Surface::ALL {
-        css += &format!(
+    let tones = [
+        ("go", palette::GO),
+        ("wait", palette::WAIT),
+        ("stop", palette::STOP),
+    ]
+    .map(|(name, colour)| format!("--{name}:{};", palette::hex(colour)));
+    let surfaces = Surface::ALL.map(|s| {
+        format!(
             ".s-{}{{--c:{}}}",
             s.name(),
             palette::hex(palette::surface(s))
-        );
-    }
-    css
+        )
+    });
+    format!(":root{{{}}}{}", tones.concat(), surfaces.concat())
 }
 
 fn header(input: &ReportInput) -> Markup {
@@ -312,7 +312,6 @@ fn tone(line: &DecisionLine) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::inference::classes::Surface;
     use crate::record::{Provenance, SiteLine, SiteStateKind, SkippedFrame, Tally};
     use std::collections::BTreeMap;
     use std::time::Duration;

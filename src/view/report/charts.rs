@@ -256,12 +256,11 @@ fn steps(run: &[(usize, [f64; 3])], n: usize, y: impl Fn(&[f64; 3]) -> f64) -> V
 }
 
 fn path(points: &[[f64; 2]]) -> String {
-    let mut d = String::new();
-    for (i, [x, y]) in points.iter().enumerate() {
-        d += if i == 0 { "M" } else { "L" };
-        d += &format!("{} {}", round(*x), round(*y));
-    }
-    d
+    let words: Vec<String> = points
+        .iter()
+        .map(|[x, y]| format!("{} {}", round(*x), round(*y)))
+        .collect();
+    format!("M{}", words.join("L"))
 }
 
 fn line(ranges: &[Option<[f64; 3]>], y: &impl Fn(f64) -> f64) -> String {
