@@ -101,7 +101,7 @@ fn draw_sites(canvas: &mut Canvas, face: &Typeface, decision: &LandingDecision, 
     let colour = palette::outcome(decision.outcome);
     let r = site.radius_px as f32;
     let clearance_px = r * (site.clearance_m / site.radius_m) as f32;
-    let is_apart = (clearance_px - r).abs() > em * 0.4;
+    let is_apart = clearance_px.is_finite() && (clearance_px - r).abs() > em * 0.4;
     if is_apart {
         outlined_ring(
             canvas,
