@@ -88,39 +88,47 @@ fn type_size(width: u32) -> f32 {
 
 /// All marks on the ground, the chosen site last, on top.
 fn draw_sites(canvas: &mut Canvas, face: &Typeface, decision: &LandingDecision, em: f32) {
-    let thin = em * 0.1;
+    if let Some(site) = &decision.site {
+        draw_clearance(canvas, face, site, em);
+    }
     for (i, site) in decision.alternates.iter().enumerate() {
-        let Some(centre) = centre(site) else { continue };
+        let Some(at) = centre(site) else { continue };
         let r = site.radius_px as f32;
-        outlined_ring(canvas, centre, r, (INK, thin, dash(site, em)));
-        canvas.tag(face, &(i + 1).to_string(), centre, (em * 0.85, INK));
+        outlined_ring(canvas, at, r, (INK, em * 0.1, dash(site, em)));
+        canvas.tag(face, &(i + 1).to_string(), at, (em * 0.85, INK));
     }
-    let Some((site, at)) = decision.site.as_ref().and_then(|s| Some((s, centre(s)?))) else {
+    if let Some(site) = &decision.site {
+        draw_chosen(canvas, face, (site, decision.outcome), em);
+    }
+}
+
+/// The thin ring as far out as nothing dangerous is.
+fn draw_clearance(canvas: &mut Canvas, face: &Typeface, site: &Site, em: f32) {
+    let Some(at) = centre(site) else { return };
+    let disc_px = site.radius_px as f32;
+    let r = disc_px * (site.clearance_m / site.radius_m) as f32;
+    if !r.is_finite() || (r - disc_px).abs() < em * 0.4 {
         return;
-    };
-    let colour = palette::outcome(decision.outcome);
-    let r = site.radius_px as f32;
-    let clearance_px = r * (site.clearance_m / site.radius_m) as f32;
-    let is_apart = clearance_px.is_finite() && (clearance_px - r).abs() > em * 0.4;
-    if is_apart {
-        outlined_ring(
-            canvas,
-            at,
-            clearance_px,
-            (INK, thin, Dash::Dashed(em * 0.4)),
-        );
-        let label = format!("{:.1} m clear", site.clearance_m);
-        let below = [at[0], at[1] + clearance_px];
-        canvas.tag(face, &label, below, (em * 0.8, INK));
     }
-    outlined_ring(canvas, at, r, (colour, em * 0.28, dash(site, em)));
+    outlined_ring(canvas, at, r, (INK, em * 0.1, Dash::Dashed(em * 0.4)));
+    let label = format!("{:.1} m clear", site.clearance_m);
+    canvas.tag(face, &label, [at[0], at[1] + r], (em * 0.8, INK));
+}
+
+/// The bold ring, its cross and its name.
+fn draw_chosen(canvas: &mut Canvas, face: &Typeface, (site, outcome): (&Site, Outcome), em: f32) {
+    let Some(at) = centre(site) else { return };
+    let r = site.radius_px as f32;
+    let look = (palette::outcome(outcome), em * 0.28, dash(site, em));
+    outlined_ring(canvas, at, r, look);
     let arm = (r * 0.35).min(em * 0.6);
+    let thin = em * 0.1;
     for [dx, dy] in [[arm, 0.0], [0.0, arm]] {
         let (from, to) = ([at[0] - dx, at[1] - dy], [at[0] + dx, at[1] + dy]);
         canvas.line(from, to, pen(SHADE, thin + 2.0, Dash::Solid));
         canvas.line(from, to, pen(INK, thin, Dash::Solid));
     }
-    let word = match decision.outcome {
+    let word = match outcome {
         Outcome::Site => "LAND HERE",
         Outcome::Hold(_) => "watched",
     };

@@ -7,6 +7,7 @@
 mod charts;
 mod frames;
 mod map;
+mod reasons;
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -84,7 +85,7 @@ fn page(input: &ReportInput) -> Markup {
                     (charts::timeline(input.frames))
                     div.pair {
                         @if let Some(map) = input.map { (map::section(map, input.frames)) }
-                        (reasons(s))
+                        (reasons::section(s))
                     }
                     (frames::gallery(input.frames))
                     (frames::table(input.frames))
@@ -196,57 +197,6 @@ fn card(name: &str, value: Option<String>, unit: &str, note: &str) -> Markup {
     }
 }
 
-/// Why places and frames were turned down.
-fn reasons(s: &Summary) -> Markup {
-    let words = |m: &std::collections::BTreeMap<String, u64>| -> Vec<(String, u64)> {
-        let mut rows: Vec<_> = m.iter().map(|(k, n)| (super::plain(k), *n)).collect();
-        rows.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
-        rows
-    };
-    html! {
-        section {
-            h2 { "Why not" }
-            h3 { "Frames held" }
-            (bars(&words(&s.holds_by_reason), Measure::Count, "wait"))
-            h3 { "Ground turned down, share of map cells" }
-            (bars(&words(&s.rejected), Measure::Share, "plain"))
-            h3 { "Monitor objections, frames" }
-            (bars(&words(&s.monitor_reasons), Measure::Count, "stop"))
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Measure {
-    Count,
-    Share,
-}
-
-fn bars(rows: &[(String, u64)], measure: Measure, tone: &str) -> Markup {
-    let most = rows.iter().map(|&(_, n)| n).max().unwrap_or(0).max(1) as f64;
-    let total = rows.iter().map(|&(_, n)| n).sum::<u64>().max(1) as f64;
-    html! {
-        @if rows.is_empty() {
-            p.quiet { "None." }
-        } @else {
-            ul.bars {
-                @for (name, n) in rows {
-                    li {
-                        span.name { (name) }
-                        span.track { span.fill.(tone) style={ "width:" (format!("{:.1}", 100.0 * *n as f64 / most)) "%" } {} }
-                        span.number {
-                            @match measure {
-                                Measure::Count => { (n) },
-                                Measure::Share => { (format!("{:.1} %", 100.0 * *n as f64 / total)) },
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn troubles(s: &Summary) -> Markup {
     let is_quiet = s.skipped == 0 && s.warning_count == 0;
     html! {
@@ -292,6 +242,11 @@ fn provenance(input: &ReportInput) -> Markup {
 /// `1 frame`, `2 frames`.
 fn counted(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A colour with its word, for a legend.
+fn key(class: &str, word: &str) -> Markup {
+    html! { span.item { span.key.(class) {} (word) } }
 }
 
 /// A picture inside the page.

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::FrameRow;
+use super::{FrameRow, key};
 use crate::record::{DecisionLine, OutcomeKind};
 
 /// Most columns of a chart: longer runs share columns.
@@ -67,9 +67,9 @@ pub(super) fn timeline(frames: &[FrameRow]) -> Markup {
                 }
             }
             p.legend {
-                span.key.go {} "site offered"
-                span.key.wait {} "hold"
-                span.key.stop {} "hold, monitor veto"
+                (key("go", "site offered"))
+                (key("wait", "hold"))
+                (key("stop", "hold, monitor veto"))
                 @if columns.len() < frames.len() {
                     span.quiet { "Each column stands for up to " (frames.len().div_ceil(COLUMNS)) " frames: the line is their mean, the band their range." }
                 }
