@@ -308,7 +308,7 @@ impl Default for MonitorConfig {
             rough_level: 20.0,
             rough_factor: 2.0,
             motion_level: 30.0,
-            motion_share: 0.05,
+            motion_share: 0.01,
             motion_max_age_s: 2.0,
             range_tolerance_m: 1.0,
             range_tolerance_share: 0.15,

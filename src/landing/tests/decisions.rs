@@ -250,3 +250,70 @@ fn the_monitor_objects_to_a_wrong_range_and_says_so() {
         "it is still shown what is being watched"
     );
 }
+
+#[test]
+fn every_reason_for_a_rejection_is_reached() {
+    let kinds = [
+        Surface::Person,
+        Surface::Vehicle,
+        Surface::Water,
+        Surface::Structure,
+        Surface::Vegetation,
+        Surface::Obstacle,
+        Surface::Unknown,
+    ];
+    let mut seen = Vec::new();
+    for kind in kinds {
+        let decision = Scene::with_disc(kind, 1.0, 1.0, 0.5).step(&mut landing(one_look()));
+        seen.extend(decision.rejected.iter().map(|(r, _)| r));
+    }
+    // Doubtful ground, no cell of which is a hazard by itself.
+    let mut doubt = Scene::plain(Surface::Firm);
+    for pixel in doubt.segmentation.surfaces.chunks_exact_mut(Surface::COUNT) {
+        pixel.copy_from_slice(&super::scene::sure_of(Surface::Firm, 0.72));
+    }
+    let decision = doubt.step(&mut landing(one_look()));
+    assert!(!is_site(&decision));
+    seen.extend(decision.rejected.iter().map(|(r, _)| r));
+    // Remembered ground beside the picture.
+    let mut stage = landing(one_look());
+    Scene::plain(Surface::Firm).step(&mut stage);
+    let beside = Scene::draw(pose(1.0, 6.0, 0.0, 15.0), |_| Surface::Firm).step(&mut stage);
+    seen.extend(beside.rejected.iter().map(|(r, _)| r));
+    for reason in SiteReject::ALL {
+        assert!(seen.contains(&reason), "{reason:?}");
+    }
+}
+
+#[test]
+fn every_cell_searched_is_counted_at_most_once() {
+    let mut stage = landing(one_look());
+    let decision = Scene::with_disc(Surface::Water, 1.0, 1.0, 2.0).step(&mut stage);
+    let map = stage.snapshot();
+    let counted: u32 = decision.rejected.iter().map(|(_, n)| n).sum();
+    assert!(counted > 1000 && counted as usize <= map.width * map.height);
+    assert_eq!(map.surface.len(), map.clearance_m.len());
+}
+
+#[test]
+fn the_snapshot_has_north_up() {
+    let mut stage = landing(one_look());
+    let scene = Scene::draw(pose(0.0, 0.0, 0.0, 15.0), |g| {
+        if g.north_m > 2.0 {
+            Surface::Water
+        } else {
+            Surface::Firm
+        }
+    });
+    scene.step(&mut stage);
+    let map = stage.snapshot();
+    let at = |north: f64, east: f64| {
+        let row = ((map.north_max_m - north) / map.cell_m) as usize;
+        let column = ((east - map.east_min_m) / map.cell_m) as usize;
+        row * map.width + column
+    };
+    assert_eq!(map.surface[at(4.0, 0.0)], Surface::Water as u8);
+    assert_eq!(map.surface[at(-1.0, 0.0)], Surface::Firm as u8);
+    assert!(map.clearance_m[at(4.0, 0.0)].abs() < 1e-6);
+    assert!((map.clearance_m[at(-1.0, 0.0)] - 2.0).abs() < 0.25);
+}

@@ -215,3 +215,58 @@ fn the_same_frames_give_the_same_bytes() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn bad_looks_delay_the_confirmation() {
+    // Two good looks, one bad one (a person walks by at 3 m: near, but not under the disc), then good again.
+    let mut config = LandingConfig::default();
+    config.map.person_memory_s = 0.5;
+    config.map.moving_memory_s = 0.2;
+    config.track.looks_window = 3;
+    let mut stage = landing(config);
+    let mut site = None;
+    for i in 0..7 {
+        let (at, north) = drift(i);
+        let decision = match site {
+            Some((n, e)) if i == 2 => fly(
+                &mut stage,
+                at,
+                north,
+                disc(Surface::Person, n, e + 3.5, 0.3),
+            ),
+            _ => fly(&mut stage, at, north, firm),
+        };
+        site = site.or(decision.site.map(|s| (s.north_m, s.east_m)));
+        if i == 2 {
+            let (n, e) = site.unwrap();
+            assert!(decision.site.is_none() || distance_to(&decision, n, e) > 0.1);
+        }
+        assert!(
+            i >= 4
+                || !is_site(&decision)
+                || distance_to(&decision, site.unwrap().0, site.unwrap().1) > 0.1,
+            "{i}"
+        );
+    }
+}
+
+#[test]
+fn a_landing_vehicle_that_moves_fast_needs_more_room() {
+    let lane = |g: GroundPoint| {
+        if g.east_m.abs() < 2.4 {
+            Surface::Soft
+        } else {
+            Surface::Structure
+        }
+    };
+    let decide = |latency_s: f64| {
+        let mut stage = landing(one_look());
+        fly(&mut stage, 0.0, 0.0, lane);
+        let scene = Scene::draw(pose(1.0, 5.0, 0.0, 15.0), lane);
+        stage
+            .step(&scene.input(), MonoTime::from_secs_f64(1.0 + latency_s))
+            .clone()
+    };
+    assert!(decide(0.0).site.is_some());
+    assert!(decide(1.0).site.is_none(), "5 m/s x 1 s x drift = 1 m");
+}
