@@ -1,0 +1,152 @@
+//! Picture -> the network's input tensor. Trainer and runtime use this one code.
+
+use fast_image_resize as fir;
+use image::RgbImage;
+
+use super::InferenceError;
+use super::manifest::{ColourOrder, InputSpec};
+
+/// Stretches the whole picture to the network's input and normalises it. Owns its buffers.
+#[derive(Debug)]
+pub struct Preprocessor {
+    spec: InputSpec,
+    resizer: fir::Resizer,
+    resized: fir::images::Image<'static>,
+    /// `(byte - mean) / std` for every byte, a table a channel.
+    tables: [[f32; 256]; 3],
+}
+
+impl Preprocessor {
+    /// For one network.
+    #[must_use]
+    pub fn new(spec: &InputSpec) -> Self {
+        let mut tables = [[0.0; 256]; 3];
+        for ((table, mean), std) in tables.iter_mut().zip(spec.mean).zip(spec.std) {
+            for (byte, v) in table.iter_mut().enumerate() {
+                *v = (byte as f32 - mean) / std;
+            }
+        }
+        Self {
+            resizer: fir::Resizer::new(),
+            resized: fir::images::Image::new(
+                spec.width as u32,
+                spec.height as u32,
+                fir::PixelType::U8x3,
+            ),
+            tables,
+            spec: spec.clone(),
+        }
+    }
+
+    /// Fills `out`, planar `[channel][row][column]`, `3 * height * width` floats.
+    ///
+    /// The picture is resized with an area-aware bilinear filter, so that a large picture is averaged, not sampled.
+    ///
+    /// # Errors
+    /// `Picture` when the picture is empty or `out` has another length.
+    pub fn run(&mut self, picture: &RgbImage, out: &mut [f32]) -> Result<(), InferenceError> {
+        let (w, h) = picture.dimensions();
+        let plane = self.spec.width * self.spec.height;
+        if out.len() != 3 * plane {
+            return Err(InferenceError::Picture(format!(
+                "input buffer of {} floats, not {}",
+                out.len(),
+                3 * plane
+            )));
+        }
+        let source = fir::images::ImageRef::new(w, h, picture.as_raw(), fir::PixelType::U8x3)
+            .map_err(|e| InferenceError::Picture(e.to_string()))?;
+        let options = fir::ResizeOptions::new()
+            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear));
+        self.resizer
+            .resize(&source, &mut self.resized, &options)
+            .map_err(|e| InferenceError::Picture(e.to_string()))?;
+        for (c, (plane, table)) in out.chunks_exact_mut(plane).zip(&self.tables).enumerate() {
+            let source_channel = match self.spec.colour {
+                ColourOrder::Rgb => c,
+                ColourOrder::Bgr => 2 - c,
+            };
+            let bytes = self.resized.buffer().iter().skip(source_channel).step_by(3);
+            for (o, &b) in plane.iter_mut().zip(bytes) {
+                *o = table.get(usize::from(b)).copied().unwrap_or(0.0);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    fn spec(width: usize, height: usize, colour: ColourOrder) -> InputSpec {
+        InputSpec {
+            width,
+            height,
+            colour,
+            mean: [127.0; 3],
+            std: [128.0; 3],
+        }
+    }
+
+    #[test]
+    fn a_flat_colour_is_normalised_and_planar() {
+        let picture = RgbImage::from_pixel(50, 30, Rgb([127, 255, 0]));
+        let mut out = vec![0.0; 3 * 8 * 4];
+        Preprocessor::new(&spec(8, 4, ColourOrder::Rgb))
+            .run(&picture, &mut out)
+            .unwrap();
+        assert!(out[..32].iter().all(|v| v.abs() < 1e-6));
+        assert!(out[32..64].iter().all(|v| (v - 1.0).abs() < 1e-6));
+        assert!(out[64..].iter().all(|v| (v + 127.0 / 128.0).abs() < 1e-6));
+        Preprocessor::new(&spec(8, 4, ColourOrder::Bgr))
+            .run(&picture, &mut out)
+            .unwrap();
+        assert!(out[64..].iter().all(|v| v.abs() < 1e-6), "red comes last");
+    }
+
+    #[test]
+    fn left_stays_left_and_top_stays_top() {
+        let picture = RgbImage::from_fn(64, 32, |x, y| {
+            Rgb([
+                if x < 32 { 255 } else { 0 },
+                if y < 16 { 255 } else { 0 },
+                0,
+            ])
+        });
+        let mut out = vec![0.0; 3 * 8 * 4];
+        Preprocessor::new(&spec(8, 4, ColourOrder::Rgb))
+            .run(&picture, &mut out)
+            .unwrap();
+        assert!(out[0] > 0.9 && out[7] < -0.9, "red is on the left");
+        assert!(out[32] > 0.9 && out[32 + 31] < -0.9, "green is on top");
+    }
+
+    #[test]
+    fn small_pictures_are_scaled_up_and_empty_ones_refused() {
+        let mut p = Preprocessor::new(&spec(8, 4, ColourOrder::Rgb));
+        let mut out = vec![0.0; 3 * 8 * 4];
+        p.run(&RgbImage::from_pixel(1, 1, Rgb([255; 3])), &mut out)
+            .unwrap();
+        assert!(out.iter().all(|v| (v - 1.0).abs() < 1e-6));
+        assert!(p.run(&RgbImage::new(0, 0), &mut out).is_err());
+        assert!(p.run(&RgbImage::new(4, 4), &mut out[..5]).is_err());
+    }
+
+    #[test]
+    fn shrinking_averages_instead_of_sampling() {
+        let picture = RgbImage::from_fn(64, 64, |x, y| {
+            Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3])
+        });
+        let mut out = vec![0.0; 3 * 64];
+        Preprocessor::new(&spec(8, 8, ColourOrder::Rgb))
+            .run(&picture, &mut out)
+            .unwrap();
+        assert!(
+            out.iter().all(|v| v.abs() < 0.05),
+            "a checkerboard becomes grey"
+        );
+    }
+}
