@@ -31,6 +31,56 @@ pub enum Command {
     Split(SplitArgs),
     /// Train the flying network (needs the cargo feature `libtorch`).
     Train(TrainArgs),
+    /// Write `landing.onnx` and `landing.toml`; temperature and threshold are fitted on the held-out fold.
+    Export(ExportArgs),
+    /// Score a model on a list of pictures, through the runtime's own inference.
+    Eval(EvalArgs),
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Trained parameters: `best.safetensors` or `last.safetensors` of a run.
+    #[arg(long)]
+    pub parameters: PathBuf,
+    /// Cache of the training list.
+    #[arg(long)]
+    pub cache: PathBuf,
+    /// The fold that was held out.
+    #[arg(long)]
+    pub fold: PathBuf,
+    /// Data set whose list is scored into the manifest: folder with `images/`, `masks/` and the list.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// File in that folder that names the stems to score.
+    #[arg(long, default_value = "val.txt")]
+    pub list: String,
+    /// Rows of the network's input.
+    #[arg(long, default_value_t = 256)]
+    pub height: usize,
+    /// Columns of the network's input.
+    #[arg(long, default_value_t = 384)]
+    pub width: usize,
+    /// Folder to write into.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The model: `landing.toml` or `landing.onnx`, the other beside it.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder with `images/`, `masks/` and the list.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// File in that folder that names the stems.
+    #[arg(long, default_value = "val.txt")]
+    pub list: String,
+    /// Also write the scores as JSON to this file.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
 }
 
 /// Arguments of `prepare`.

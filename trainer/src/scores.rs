@@ -45,6 +45,12 @@ impl Confusion {
         (0..self.classes).map(|t| self.count(t, class)).sum()
     }
 
+    /// Share of all counted pixels whose truth is this class.
+    #[must_use]
+    pub fn share(&self, class: usize) -> f64 {
+        self.truths(class) as f64 / self.counts.iter().sum::<u64>().max(1) as f64
+    }
+
     /// Share of pixels called right, among those whose truth is not in `skipped`.
     #[must_use]
     pub fn pixel_accuracy(&self, skipped: &[usize]) -> f64 {

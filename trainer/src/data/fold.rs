@@ -6,7 +6,9 @@
 //! proportional to Hellinger's. Groups are what single linkage under a threshold joins (every chain of near pairs is one
 //! scene). Whole groups, drawn by the seed, are held out.
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -145,6 +147,17 @@ fn nearest_across(descriptors: &[Vec<f32>], held: &[usize]) -> f32 {
 }
 
 impl Fold {
+    /// Reads a fold's file.
+    ///
+    /// # Errors
+    /// When it is missing or is no fold.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("cannot read the fold {}; make it with `alight-trainer split`", path.display())
+        })?;
+        serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+
     /// Indices into the cache of what is trained on and of what is held out.
     ///
     /// # Errors

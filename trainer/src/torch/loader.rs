@@ -119,9 +119,12 @@ pub(crate) fn start(set: &Arc<TrainingSet>, epoch: usize, size: usize) -> Result
         .spawn(move || {
             let sources = set.epoch(epoch);
             for b in 0..batches(sources.len(), size) {
+                #[allow(clippy::disallowed_methods)]
+                let t0 = std::time::Instant::now();
                 let Some(batch) = set.batch(&sources, epoch, b, size) else {
                     return;
                 };
+                log::debug!("batch {:?}", t0.elapsed());
                 if sender.send(batch).is_err() {
                     return;
                 }

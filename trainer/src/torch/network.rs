@@ -71,7 +71,7 @@ impl Network {
                 Op::Conv { .. } => self.convolve(&node.name, &node.op, input(0)?)?,
                 Op::BatchNorm(eps) => self.normalise(&node.name, *eps, input(0)?, mode)?,
                 Op::Relu => input(0)?.relu(),
-                Op::Relu6 => input(0)?.hardtanh(0.0, 6.0),
+                Op::Relu6 => input(0)?.relu6(),
                 Op::Add => input(0)? + input(1)?,
                 Op::Concat => {
                     let all = (0..node.inputs.len()).map(input);

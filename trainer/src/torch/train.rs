@@ -121,10 +121,7 @@ fn set_up(args: &TrainArgs) -> Result<Run> {
         ),
     };
     let real = Cache::open(&args.cache)?;
-    let text = fs::read_to_string(&args.fold).with_context(|| {
-        format!("cannot read {}; make it with `alight-trainer split`", args.fold.display())
-    })?;
-    let fold: Fold = serde_json::from_str(&text)?;
+    let fold = Fold::read(&args.fold)?;
     let (indices, held_out) = fold.indices(&real)?;
     let drawn = args.drawn.as_deref().map(Cache::open).transpose()?;
     let graph = effnet_lite0_unet(args.height, args.width, usize::from(real.index.classes));
@@ -197,10 +194,13 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             decoder: args.decoder_rate * share,
             weight_decay: args.weight_decay,
         };
+        let t0 = clock();
         let (pictures, masks) = tensors(&batch, run.set.size, run.device);
         let logits = run.network.forward(&pictures, Mode::Train)?;
+        let t1 = clock();
         let loss = run.loss.of(&logits, &masks)?;
         let value = f64::try_from(&loss)?;
+        let t2 = clock();
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
@@ -209,9 +209,11 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             args.run.join("checkpoint.safetensors").display()
         );
         loss.backward();
+        let t3 = clock();
         let norm = run.optimizer.step(&run.network, rates);
         norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
         run.mean.update(&run.network, run.optimizer.step);
+        log::debug!("forward {:?} loss {:?} backward {:?} step {:?}", t1-t0, t2-t1, t3-t2, t3.elapsed());
         losses += value;
         steps += 1;
     }
@@ -233,6 +235,7 @@ fn look(run: &mut Run, folder: &Path) -> Result<FoldScores> {
     let words = Metadata::from([
         ("network".to_owned(), network.graph.name.clone()),
         ("epoch".to_owned(), run.progress.epoch.to_string()),
+        ("seed".to_owned(), run.progress.seed.to_string()),
         ("fold".to_owned(), serde_json::to_string(&scores)?),
     ]);
     parameters::write(&folder.join("last.safetensors"), &parameters, &words)?;
