@@ -19,7 +19,9 @@
 //! A stage is a struct that owns all its memory, with a `step` that takes its input and `now`. No stage spawns a
 //! thread, reads a clock, opens a device or knows who calls it: the drivers in [`pipeline`] do.
 
+pub mod alloc;
 pub mod camera;
+pub mod cli;
 pub mod config;
 pub mod geometry;
 pub mod inference;

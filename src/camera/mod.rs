@@ -1,4 +1,17 @@
 //! Where pictures come from: one trait, several sources.
+//!
+//! [`open`] looks at what stands at a path (by content, not by extension) and hands out its [`FrameSource`]: a folder of
+//! pictures or a single one ([`images`]), or a video ([`video`]).
+
+pub mod geotag;
+pub mod images;
+mod open;
+pub mod picture;
+pub mod video;
+
+pub use open::{OpenError, open};
+
+pub mod world;
 
 use std::sync::Arc;
 
@@ -38,8 +51,10 @@ pub struct GeoTag {
     pub gimbal_pitch_deg: Option<f64>,
     /// Gimbal roll, degrees.
     pub gimbal_roll_deg: Option<f64>,
-    /// Horizontal field of view from the 35 mm equivalent focal length, degrees.
+    /// Horizontal field of view from the 35 mm equivalent focal length, degrees; [`geotag::hfov_deg`] says how.
     pub hfov_deg: Option<f64>,
+    /// The 35 mm equivalent focal length itself, millimetres, for whoever knows the camera better.
+    pub focal_35mm_mm: Option<f64>,
 }
 
 /// What a source hands out.

@@ -1,1 +1,90 @@
-//! The subcommands.
+//! The subcommands: what was typed -> what it means -> the library. The only room that prints.
+
+mod bench;
+mod failure;
+mod model;
+mod output;
+mod progress;
+mod replay;
+mod segment;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// Finds the safest place to land a drone.
+#[derive(Debug, Parser)]
+#[command(name = "alight", version, about, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  alight replay --out out/demo
+      replay a drawn flight: no camera, no drone, no set-up
+  alight replay photos/ --height 25 --hfov 70 --out out/photos
+      decide on every picture of a folder, taken 25 m above the ground
+  alight segment picture.jpg --out out/masks
+      what every pixel is
+  alight bench
+      how fast this machine is
+
+Exit codes: 0 done, 1 failed while working, 2 bad arguments or nothing usable in the input.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole pipeline over a video, a folder of pictures, or a drawn flight.
+    Replay(replay::Args),
+    /// Say what every pixel of pictures is, as 8-bit masks.
+    Segment(segment::Args),
+    /// Measure the latency of every stage on this machine.
+    Bench(bench::Args),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the arguments, runs the command, reports a failure once, and chooses the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; if the terminal is gone there is nobody to tell.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Replay(args) => replay::run(&args),
+        Command::Segment(args) => segment::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "alight", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("alight: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -215,11 +215,44 @@ impl<To, From> Rotation<To, From> {
         self.q.angle_to(&other.q)
     }
 
+    /// Whether it is made of finite numbers: vouched-for quaternions may come from anywhere.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.q.coords.iter().all(|c| c.is_finite())
+    }
+
     /// The quaternion itself.
     #[must_use]
     pub fn quaternion(&self) -> UnitQuaternion<f64> {
         self.q
     }
+}
+
+impl Rotation<Frd, Cam> {
+    /// A camera turned in the body, angles in radians. At zero it looks forward with the picture upright: camera x =
+    /// right, y = down, z = forward. Yaw turns it to the right, pitch up (-pi/2 looks straight down with the top of the
+    /// picture towards the nose), roll clockwise about its own optical axis: the aerospace sequence Z-Y-X.
+    #[must_use]
+    pub fn from_mount_angles(roll: f64, pitch: f64, yaw: f64) -> Self {
+        Self::assume(UnitQuaternion::from_euler_angles(roll, pitch, yaw) * forward_from_camera())
+    }
+}
+
+impl Rotation<Ned, Cam> {
+    /// What a gimbal reports of the camera in the world, angles in radians: at zero it looks north at the horizon with
+    /// the picture upright; yaw, pitch and roll follow as in [`Rotation::from_mount_angles`]. DJI's `GimbalYawDegree`,
+    /// `GimbalPitchDegree` and `GimbalRollDegree` are these angles in degrees: at pitch -90 the camera looks straight
+    /// down and yaw is the compass direction of the top of the picture.
+    #[must_use]
+    pub fn from_gimbal_angles(roll: f64, pitch: f64, yaw: f64) -> Self {
+        Self::assume(UnitQuaternion::from_euler_angles(roll, pitch, yaw) * forward_from_camera())
+    }
+}
+
+/// Turns the axes of a camera that looks forward (x right, y down, z forward) into x forward, y right, z down.
+fn forward_from_camera() -> UnitQuaternion<f64> {
+    // A turn by 120 degrees about (1, 1, 1): x -> y, y -> z, z -> x.
+    UnitQuaternion::new_unchecked(nalgebra::Quaternion::new(0.5, 0.5, 0.5, 0.5))
 }
 
 impl Rotation<Ned, Frd> {

@@ -11,10 +11,16 @@
 //!
 //! What the types do not catch: whether a pose belongs to the moment of the frame, and whether the mount is right.
 
+mod calibration;
 mod camera;
 mod frames;
+mod geodetic;
+mod mount;
 mod projection;
 
-pub use camera::{CameraError, CameraModel, Distortion, Pixel};
+pub use calibration::{CalibrationError, CalibrationFileError};
+pub use camera::{BrownConrady, CameraError, CameraModel, Distortion, KannalaBrandt, Pixel};
 pub use frames::{Cam, Frd, Ned, Rotation, Vec3};
-pub use projection::{CameraMount, GroundPoint, View};
+pub use geodetic::{Geodetic, GeodeticError, LocalOrigin};
+pub use mount::CameraMount;
+pub use projection::{GroundPoint, View};

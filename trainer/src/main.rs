@@ -22,7 +22,7 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 use data::cache::Cache;
 use data::fold::Fold;
-use data::prepare::{Pairs, prepare_pairs};
+use data::prepare::{Pairs, prepare_drawn, prepare_pairs};
 
 /// Classes of the data that the flying network learns.
 const CLASSES: u8 = alight::inference::classes::SEMANTIC_DRONE.len() as u8;
@@ -65,9 +65,12 @@ fn pairs_of(data: &Path, list: &str) -> Pairs {
 
 fn prepare(args: &cli::PrepareArgs) -> Result<()> {
     let size = (args.width, args.height);
-    let data = args.data.as_ref().context("--data is missing")?;
-    let pairs = pairs_of(data, &args.list);
-    let count = prepare_pairs(&pairs, &args.out, size, CLASSES)?;
+    let count = if let Some(count) = args.drawn {
+        prepare_drawn(count, args.first_seed, &args.out, size, CLASSES)?
+    } else {
+        let data = args.data.as_ref().context("--data is missing")?;
+        prepare_pairs(&pairs_of(data, &args.list), &args.out, size, CLASSES)?
+    };
     log::info!("{count} samples in {}", args.out.display());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use alight::sim::world::{DrawnSpec, World};
 use anyhow::{Context as _, Result, bail, ensure};
 use image::{GrayImage, RgbImage};
 
@@ -101,6 +102,38 @@ pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8
         stems.len(),
         bad.join("\n  ")
     )
+}
+
+/// Scales of drawn ground, metres a pixel at 768 columns: from about 10 to 40 m above it with a usual lens.
+const DRAWN_SCALES: (f64, f64) = (0.018, 0.075);
+
+/// Draws ground into a cache: one seed a piece, from `first_seed` on, scales spread evenly over the usual ones.
+///
+/// # Errors
+/// When the disk refuses or `count` is 0.
+pub fn prepare_drawn(
+    count: usize,
+    first_seed: u64,
+    folder: &Path,
+    size: (u32, u32),
+    classes: u8,
+) -> Result<usize> {
+    let source = format!("{count} pieces of drawn ground, seeds from {first_seed}");
+    let mut writer = CacheWriter::create(folder, size, classes, &source)?;
+    for i in 0..count {
+        let seed = first_seed + i as u64;
+        // Steps of the golden ratio spread any number of values evenly.
+        let share = (i as f64 * 0.618_033_988_75).fract();
+        let (low, high) = DRAWN_SCALES;
+        let world = World::drawn(&DrawnSpec {
+            seed,
+            width: size.0,
+            height: size.1,
+            metres_per_pixel: low * (high / low).powf(share),
+        });
+        writer.push(&format!("drawn-{seed}"), &world.picture, &world.truth)?;
+    }
+    writer.finish()
 }
 
 fn file_name(path: &Path) -> String {

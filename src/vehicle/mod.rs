@@ -1,5 +1,13 @@
 //! Where the vehicle is, how it is turned, and how sure we are.
 
+mod history;
+mod samples;
+mod timeline;
+
+pub use history::{HistoryLimits, PoseUnavailable, VehicleHistory};
+pub use samples::{AttitudeSample, HeightSample, PositionSample, Stream};
+pub use timeline::{Intake, Jump, Refusal, StreamCounts};
+
 use crate::geometry::{Frd, Ned, Rotation, Vec3};
 use crate::time::MonoTime;
 
@@ -40,9 +48,9 @@ pub struct Pose {
     pub ned_from_frd: Rotation<Ned, Frd>,
     /// Over flat ground.
     pub height_above_ground: HeightAboveGround,
-    /// Horizontal position, one standard deviation, metres.
+    /// Horizontal position, one standard deviation along each axis, metres.
     pub position_sd_m: f64,
-    /// Attitude, one standard deviation, radians.
+    /// Attitude, one standard deviation about each axis, radians.
     pub attitude_sd_rad: f64,
 }
 

@@ -1,0 +1,157 @@
+//! Which cell is dangerous, and as what.
+
+use super::config::HazardConfig;
+use super::map::CellState;
+use crate::inference::classes::Surface;
+
+/// The kinds of hazard, in the order in which they explain a rejection.
+pub(super) const KINDS: [Surface; 7] = [
+    Surface::Person,
+    Surface::Vehicle,
+    Surface::Water,
+    Surface::Structure,
+    Surface::Vegetation,
+    Surface::Obstacle,
+    Surface::Unknown,
+];
+
+/// A set of hazard kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Hazards(u16);
+
+impl Hazards {
+    /// Unknown ground.
+    pub(super) const UNKNOWN: Self = Self(1 << Surface::Unknown as u16);
+
+    pub(super) fn insert(&mut self, kind: Surface) {
+        self.0 |= 1 << kind as u16;
+    }
+
+    pub(super) const fn contains(self, kind: Surface) -> bool {
+        self.0 & (1 << kind as u16) != 0
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Says which cells are dangerous; thresholds are read once.
+#[derive(Debug)]
+pub(super) struct HazardRule {
+    thresholds: [f32; Surface::COUNT],
+    landable: f32,
+}
+
+impl HazardRule {
+    pub(super) fn new(config: &HazardConfig) -> Self {
+        Self {
+            thresholds: Surface::ALL.map(|s| config.threshold(s) as f32),
+            landable: config.landable_threshold as f32,
+        }
+    }
+
+    /// A cell is every kind whose belief reaches that kind's threshold, a remembered person or vehicle, and, when it is
+    /// not believed landable enough, its most believed hazard.
+    pub(super) fn of(&self, cell: &CellState) -> Hazards {
+        let mut found = Hazards::default();
+        let mut worst = (Surface::Unknown, 0.0_f32);
+        for ((surface, &p), &threshold) in Surface::ALL
+            .into_iter()
+            .zip(&cell.belief)
+            .zip(&self.thresholds)
+        {
+            if surface.is_landable() {
+                continue;
+            }
+            if p >= threshold {
+                found.insert(surface);
+            }
+            if p > worst.1 {
+                worst = (surface, p);
+            }
+        }
+        if cell.person {
+            found.insert(Surface::Person);
+        }
+        if cell.vehicle {
+            found.insert(Surface::Vehicle);
+        }
+        // Negated, so that a belief that is not a number is a hazard.
+        let is_landable = landable(cell) >= self.landable;
+        if !is_landable && found.is_empty() {
+            found.insert(worst.0);
+        }
+        found
+    }
+}
+
+/// Belief that a drone may stand on the cell.
+pub(super) fn landable(cell: &CellState) -> f32 {
+    firm(cell)
+        + cell
+            .belief
+            .get(Surface::Soft as usize)
+            .copied()
+            .unwrap_or(0.0)
+}
+
+/// Belief that the cell is hard ground.
+pub(super) fn firm(cell: &CellState) -> f32 {
+    cell.belief
+        .get(Surface::Firm as usize)
+        .copied()
+        .unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn cell(parts: &[(Surface, f32)]) -> CellState {
+        let mut belief = [0.0; Surface::COUNT];
+        for &(s, p) in parts {
+            belief[s as usize] = p;
+        }
+        CellState {
+            belief,
+            person: false,
+            vehicle: false,
+            age_s: 0.0,
+            in_picture: true,
+        }
+    }
+
+    fn kinds(c: &CellState) -> Vec<Surface> {
+        let found = HazardRule::new(&HazardConfig::default()).of(c);
+        KINDS.into_iter().filter(|k| found.contains(*k)).collect()
+    }
+
+    #[rstest]
+    #[case::firm(&[(Surface::Firm, 0.99)], &[])]
+    #[case::firm_and_soft_add_up(&[(Surface::Firm, 0.5), (Surface::Soft, 0.45)], &[])]
+    #[case::a_little_person(&[(Surface::Firm, 0.89), (Surface::Person, 0.11)], &[Surface::Person])]
+    #[case::a_little_water(&[(Surface::Firm, 0.89), (Surface::Water, 0.11)], &[])]
+    #[case::two_kinds(&[(Surface::Vehicle, 0.5), (Surface::Structure, 0.4)], &[Surface::Vehicle, Surface::Structure])]
+    #[case::many_small_doubts(
+        &[(Surface::Firm, 0.7), (Surface::Water, 0.14), (Surface::Structure, 0.16)],
+        &[Surface::Structure]
+    )]
+    #[case::nothing_known(&[(Surface::Unknown, 1.0)], &[Surface::Unknown])]
+    #[case::not_a_number(&[(Surface::Firm, f32::NAN)], &[Surface::Unknown])]
+    fn a_cell_is_what_it_is_believed_to_be(
+        #[case] parts: &[(Surface, f32)],
+        #[case] expected: &[Surface],
+    ) {
+        assert_eq!(kinds(&cell(parts)), expected);
+    }
+
+    #[test]
+    fn a_remembered_person_is_danger_on_firm_ground() {
+        let mut c = cell(&[(Surface::Firm, 1.0)]);
+        c.person = true;
+        c.vehicle = true;
+        assert_eq!(kinds(&c), [Surface::Person, Surface::Vehicle]);
+    }
+}

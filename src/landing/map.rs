@@ -1,0 +1,276 @@
+//! What is believed of the ground: a world-fixed square of cells that rolls with the vehicle.
+//!
+//! A cell holds a categorical belief over [`Surface`]. Never seen is unknown. A look multiplies the belief by the look's
+//! likelihood (Bayes); looks that share their errors (close together in time, oblique, coarse) are tempered by mixing
+//! their likelihood with the uniform one. Between looks belief flows to unknown, faster for what moves. People and
+//! vehicles seen once are remembered as danger for a set time, whatever later looks say.
+
+use super::config::MapConfig;
+use super::grid::{CellId, CellRect};
+use crate::geometry::GroundPoint;
+use crate::inference::classes::Surface;
+use crate::time::MonoTime;
+
+/// Probability of each surface, by [`Surface`] index.
+pub(super) type Belief = [f32; Surface::COUNT];
+
+/// Nothing known.
+pub(super) const UNKNOWN: Belief = {
+    let mut b = [0.0; Surface::COUNT];
+    b[Surface::Unknown as usize] = 1.0;
+    b
+};
+
+/// One look at one cell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Probability of each surface, summing to 1.
+    pub(super) surfaces: Belief,
+    /// How much the look tells, 0 to 1.
+    pub(super) weight: f32,
+    /// A person or an animal stands there, or may.
+    pub(super) has_person: bool,
+    /// A vehicle stands there, or may.
+    pub(super) has_vehicle: bool,
+}
+
+/// What is believed of one cell at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CellState {
+    pub(super) belief: Belief,
+    /// Remembered from an earlier look, or seen now.
+    pub(super) person: bool,
+    /// Remembered from an earlier look, or seen now.
+    pub(super) vehicle: bool,
+    /// Time since it was last looked at, seconds.
+    pub(super) age_s: f32,
+    /// It lies wholly inside the last picture.
+    pub(super) in_picture: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    belief: Belief,
+    /// Milliseconds since the map's start.
+    seen_ms: u32,
+    person_until_ms: u32,
+    vehicle_until_ms: u32,
+    /// The look that saw it last; 0 = never.
+    look: u32,
+}
+
+const NEVER: Cell = Cell {
+    belief: UNKNOWN,
+    seen_ms: 0,
+    person_until_ms: 0,
+    vehicle_until_ms: 0,
+    look: 0,
+};
+
+/// The rolling map. Cells outside the square are unknown.
+#[derive(Debug)]
+pub(super) struct SemanticMap {
+    config: MapConfig,
+    cells: Vec<Cell>,
+    side: usize,
+    window: CellRect,
+    seen: CellRect,
+    start: Option<MonoTime>,
+    look: u32,
+}
+
+impl SemanticMap {
+    pub(super) fn new(config: MapConfig) -> Self {
+        let side = (config.side_m / config.cell_m).round().clamp(1.0, 1000.0) as usize;
+        let half = side as i32 / 2;
+        Self {
+            config,
+            cells: vec![NEVER; side * side],
+            side,
+            window: CellRect {
+                north: -half,
+                east: -half,
+                rows: side,
+                columns: side,
+            },
+            seen: CellRect::default(),
+            start: None,
+            look: 0,
+        }
+    }
+
+    pub(super) fn cell_m(&self) -> f64 {
+        self.config.cell_m
+    }
+
+    pub(super) fn side(&self) -> usize {
+        self.side
+    }
+
+    /// The square that it covers now.
+    pub(super) fn window(&self) -> CellRect {
+        self.window
+    }
+
+    /// A rectangle that holds every cell seen and not rolled out.
+    pub(super) fn seen(&self) -> CellRect {
+        self.seen
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.cells.fill(NEVER);
+        self.seen = CellRect::default();
+        self.start = None;
+        self.look = 0;
+    }
+
+    /// Rolls the square so that its middle is the cell below `at`; what leaves it is forgotten.
+    pub(super) fn recentre(&mut self, at: GroundPoint) {
+        let centre = CellId::of(at, self.config.cell_m);
+        let half = self.side as i32 / 2;
+        let moved = CellRect {
+            north: centre.north - half,
+            east: centre.east - half,
+            ..self.window
+        };
+        if moved == self.window {
+            return;
+        }
+        let kept = self.seen.intersection(&moved);
+        for id in self.seen.cells() {
+            if !kept.contains(id) {
+                let slot = self.slot(id);
+                if let Some(cell) = self.cells.get_mut(slot) {
+                    *cell = NEVER;
+                }
+            }
+        }
+        self.seen = kept;
+        self.window = moved;
+    }
+
+    /// Opens a new look; cells observed after it belong to it.
+    pub(super) fn begin_look(&mut self, at: MonoTime) {
+        self.start.get_or_insert(at);
+        self.look = self.look.saturating_add(1);
+    }
+
+    /// Takes in one look at one cell; cells outside the square are ignored.
+    pub(super) fn observe(&mut self, id: CellId, look: &Look, at: MonoTime) {
+        if !self.window.contains(id) {
+            return;
+        }
+        let now = self.millis(at);
+        let (number, slot) = (self.look, self.slot(id));
+        let config = &self.config;
+        let Some(cell) = self.cells.get_mut(slot) else {
+            return;
+        };
+        let age_s = seconds_between(cell.seen_ms, now);
+        let mut weight = look.weight;
+        if cell.look > 0 && config.look_independence_s > 0.0 {
+            weight *= (age_s / config.look_independence_s as f32).min(1.0);
+        }
+        let prior = decayed(cell, age_s, config);
+        cell.belief = posterior(
+            &prior,
+            &look.surfaces,
+            weight.clamp(0.0, 1.0),
+            config.belief_floor as f32,
+        );
+        cell.seen_ms = cell.seen_ms.max(now);
+        cell.look = number;
+        if look.has_person {
+            let until = now.saturating_add((config.person_memory_s * 1e3) as u32);
+            cell.person_until_ms = cell.person_until_ms.max(until.saturating_add(1));
+        }
+        if look.has_vehicle {
+            let until = now.saturating_add((config.vehicle_memory_s * 1e3) as u32);
+            cell.vehicle_until_ms = cell.vehicle_until_ms.max(until.saturating_add(1));
+        }
+    }
+
+    /// Notes that a rectangle of cells was looked at.
+    pub(super) fn mark_seen(&mut self, rect: &CellRect) {
+        self.seen = self.seen.union(&rect.intersection(&self.window));
+    }
+
+    /// What is believed of a cell at a moment; `None` when it was never seen.
+    pub(super) fn state(&self, id: CellId, at: MonoTime) -> Option<CellState> {
+        if !self.window.contains(id) {
+            return None;
+        }
+        let cell = self.cells.get(self.slot(id)).filter(|c| c.look > 0)?;
+        let now = self.millis(at);
+        let age_s = seconds_between(cell.seen_ms, now);
+        Some(CellState {
+            belief: decayed(cell, age_s, &self.config),
+            person: now < cell.person_until_ms,
+            vehicle: now < cell.vehicle_until_ms,
+            age_s,
+            in_picture: cell.look == self.look,
+        })
+    }
+
+    fn slot(&self, id: CellId) -> usize {
+        let side = self.side as i32;
+        let wrap = |x: i32| x.rem_euclid(side) as usize;
+        wrap(id.north) * self.side + wrap(id.east)
+    }
+
+    fn millis(&self, at: MonoTime) -> u32 {
+        let start = self.start.unwrap_or(at);
+        u32::try_from(at.since(start).as_millis()).unwrap_or(u32::MAX)
+    }
+}
+
+fn seconds_between(earlier_ms: u32, later_ms: u32) -> f32 {
+    later_ms.saturating_sub(earlier_ms) as f32 / 1e3
+}
+
+/// The belief after some time without a look: each surface keeps `exp(-age / memory)`, the rest is unknown.
+fn decayed(cell: &Cell, age_s: f32, config: &MapConfig) -> Belief {
+    if age_s <= 0.0 {
+        return cell.belief;
+    }
+    let still = (-age_s / config.static_memory_s as f32).exp();
+    let moving = (-age_s / config.moving_memory_s as f32).exp();
+    let mut belief = cell.belief;
+    let mut known = 0.0_f32;
+    for (p, surface) in belief.iter_mut().zip(Surface::ALL) {
+        if surface == Surface::Unknown {
+            *p = (1.0 - known).clamp(0.0, 1.0);
+        } else {
+            *p *= if surface.moves() { moving } else { still };
+            known += *p;
+        }
+    }
+    belief
+}
+
+/// Bayes: unknown ground may be any surface, so its share of the prior is spread evenly before the look is taken in.
+fn posterior(prior: &Belief, look: &Belief, weight: f32, floor: f32) -> Belief {
+    let even = 1.0 / Surface::COUNT as f32;
+    let spread = prior.last().copied().unwrap_or(1.0) * even;
+    let mut out = [0.0; Surface::COUNT];
+    let mut sum = 0.0;
+    for (i, (o, (&p, &l))) in out.iter_mut().zip(prior.iter().zip(look)).enumerate() {
+        let before = if i == Surface::Unknown as usize {
+            spread
+        } else {
+            p + spread
+        };
+        *o = (before * (weight * l + (1.0 - weight) * even)).max(0.0);
+        sum += *o;
+    }
+    if !(sum > 0.0 && sum.is_finite()) {
+        return UNKNOWN;
+    }
+    let mut total = 0.0;
+    for o in &mut out {
+        *o = (*o / sum).max(floor);
+        total += *o;
+    }
+    out.map(|o| o / total)
+}

@@ -1,0 +1,242 @@
+//! From the network's picture to looks at map cells.
+//!
+//! Each cell that lies wholly inside the picture looks up the part of the segmentation map that its square covers. What
+//! the ground is made of is the mean over that part; people, vehicles and obstacles may be smaller than a cell, so for
+//! them the worst pixel counts.
+
+use super::grid::{CellId, CellRect};
+use super::map::{Belief, Look, SemanticMap, UNKNOWN};
+use crate::geometry::{GroundPoint, Pixel, View};
+use crate::inference::SegmentationMap;
+use crate::inference::classes::Surface;
+use crate::time::MonoTime;
+
+/// Points along each side of the picture whose ground positions bound the footprint.
+const BORDER_POINTS: u32 = 16;
+
+/// Surfaces for which the worst pixel of a cell counts, not the mean.
+const WORST_CASE: [Surface; 3] = [Surface::Vehicle, Surface::Person, Surface::Obstacle];
+
+/// What a pixel or a cell needs to be of a dangerous mover to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MoverThresholds {
+    /// Probability of a person or an animal.
+    pub(super) person: f32,
+    /// Probability of a vehicle.
+    pub(super) vehicle: f32,
+}
+
+/// Projects pictures onto the map. Owns the memory for one row of cell corners.
+#[derive(Debug)]
+pub(super) struct Projector {
+    /// Corners of the row of cells in work: south side, then north side; in segmentation pixels.
+    south: Vec<Option<[f32; 2]>>,
+    north: Vec<Option<[f32; 2]>>,
+    movers: MoverThresholds,
+    full_weight_cos2: f32,
+}
+
+impl Projector {
+    pub(super) fn new(
+        side: usize,
+        movers: MoverThresholds,
+        full_weight_off_nadir_deg: f64,
+    ) -> Self {
+        let cos = full_weight_off_nadir_deg.to_radians().cos();
+        Self {
+            south: vec![None; side + 1],
+            north: vec![None; side + 1],
+            movers,
+            full_weight_cos2: (cos * cos) as f32,
+        }
+    }
+
+    /// Gives every cell in view one look; returns the rectangle that bounds the picture's ground inside the map.
+    pub(super) fn project(
+        &mut self,
+        seg: &SegmentationMap,
+        view: &View,
+        map: &mut SemanticMap,
+        at: MonoTime,
+    ) -> CellRect {
+        map.begin_look(at);
+        let rect = footprint(view, map.cell_m()).intersection(&map.window());
+        if rect.is_empty() {
+            return rect;
+        }
+        let scale = [
+            seg.width as f64 / f64::from(view.camera().width),
+            seg.height as f64 / f64::from(view.camera().height),
+        ];
+        let cell_m = map.cell_m();
+        self.corners(rect.cell(0, 0), view, cell_m, scale);
+        for row in 0..rect.rows {
+            std::mem::swap(&mut self.south, &mut self.north);
+            self.corners(rect.cell(row + 1, 0), view, cell_m, scale);
+            for column in 0..rect.columns {
+                let Some(area) = self.area(column) else {
+                    continue;
+                };
+                let id = rect.cell(row, column);
+                let weight = self.weight(view, id.centre(cell_m), &area);
+                map.observe(id, &look(seg, &area, weight, self.movers), at);
+            }
+        }
+        map.mark_seen(&rect);
+        rect
+    }
+
+    /// Fills the north side with the corners along a row, starting at the south-west corner of `first`.
+    fn corners(&mut self, first: CellId, view: &View, cell_m: f64, scale: [f64; 2]) {
+        let north_m = f64::from(first.north) * cell_m;
+        for (i, corner) in self.north.iter_mut().enumerate() {
+            let ground = GroundPoint {
+                north_m,
+                east_m: (f64::from(first.east) + i as f64) * cell_m,
+            };
+            *corner = view
+                .pixel_from_ground(ground)
+                .filter(|px| view.camera().contains(*px))
+                .map(|px| [(px.x * scale[0]) as f32, (px.y * scale[1]) as f32]);
+        }
+    }
+
+    /// The part of the segmentation map that bounds a cell of the row in work; `None` when a corner is out of view.
+    fn area(&self, column: usize) -> Option<Area> {
+        let mut area = Area::EMPTY;
+        for side in [&self.south, &self.north] {
+            for c in side.get(column..column + 2)? {
+                area.take((*c)?);
+            }
+        }
+        Some(area)
+    }
+
+    /// Oblique looks and pixels coarser than a cell tell less.
+    fn weight(&self, view: &View, g: GroundPoint, area: &Area) -> f32 {
+        let cos = view.off_nadir_rad(g).cos() as f32;
+        let angle = (cos * cos / self.full_weight_cos2.max(1e-6)).min(1.0);
+        let pixels = ((area.u1 - area.u0) * (area.v1 - area.v0)).max(0.0);
+        angle * pixels.sqrt().min(1.0)
+    }
+}
+
+/// A rectangle in the segmentation map, in its pixels.
+#[derive(Debug, Clone, Copy)]
+struct Area {
+    u0: f32,
+    v0: f32,
+    u1: f32,
+    v1: f32,
+}
+
+impl Area {
+    const EMPTY: Self = Self {
+        u0: f32::INFINITY,
+        v0: f32::INFINITY,
+        u1: f32::NEG_INFINITY,
+        v1: f32::NEG_INFINITY,
+    };
+
+    fn take(&mut self, [u, v]: [f32; 2]) {
+        self.u0 = self.u0.min(u);
+        self.v0 = self.v0.min(v);
+        self.u1 = self.u1.max(u);
+        self.v1 = self.v1.max(v);
+    }
+}
+
+/// The cells that bound the picture's ground; the whole map when a border ray misses the ground.
+fn footprint(view: &View, cell_m: f64) -> CellRect {
+    let (w, h) = (
+        f64::from(view.camera().width),
+        f64::from(view.camera().height),
+    );
+    let everything = CellRect::spanning(
+        CellId {
+            north: i32::MIN / 4,
+            east: i32::MIN / 4,
+        },
+        CellId {
+            north: i32::MAX / 4,
+            east: i32::MAX / 4,
+        },
+    );
+    let mut rect = CellRect::default();
+    for i in 0..BORDER_POINTS {
+        let t = f64::from(i) / f64::from(BORDER_POINTS - 1);
+        for (x, y) in [(t * w, 0.0), (t * w, h), (0.0, t * h), (w, t * h)] {
+            let Some(g) = view.ground_from_pixel(Pixel { x, y }) else {
+                return everything;
+            };
+            let id = CellId::of(g, cell_m);
+            rect = rect.union(&CellRect::spanning(id, id));
+        }
+    }
+    // A bent border may bulge a little between two of the points.
+    rect.grown(1)
+}
+
+/// One look: means and worst cases over the pixels that the area touches.
+fn look(seg: &SegmentationMap, area: &Area, weight: f32, movers: MoverThresholds) -> Look {
+    let (surfaces, worst) = pooled(seg, area);
+    let worst_of = |s: Surface| worst.get(s as usize).copied().unwrap_or(1.0);
+    Look {
+        surfaces,
+        weight,
+        has_person: worst_of(Surface::Person) >= movers.person,
+        has_vehicle: worst_of(Surface::Vehicle) >= movers.vehicle,
+    }
+}
+
+/// The pooled distribution and the largest probability of each surface; unknown when the map is not usable there.
+fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
+    let mut mean = [0.0_f32; Surface::COUNT];
+    let mut worst = [0.0_f32; Surface::COUNT];
+    let mut covered = 0.0_f32;
+    let (first_u, last_u) = touched(area.u0, area.u1, seg.width);
+    let (first_v, last_v) = touched(area.v0, area.v1, seg.height);
+    for v in first_v..=last_v {
+        let tall = overlap(v, area.v0, area.v1);
+        for u in first_u..=last_u {
+            let share = tall * overlap(u, area.u0, area.u1);
+            let Some(pixel) = seg.surfaces_at(u, v) else {
+                return (UNKNOWN, UNKNOWN);
+            };
+            for ((m, w), &p) in mean.iter_mut().zip(&mut worst).zip(pixel) {
+                *m += share * p;
+                *w = w.max(p);
+            }
+            covered += share;
+        }
+    }
+    for m in &mut mean {
+        *m /= covered;
+    }
+    for s in WORST_CASE {
+        if let (Some(m), Some(w)) = (mean.get_mut(s as usize), worst.get(s as usize)) {
+            *m = m.max(*w);
+        }
+    }
+    let sum: f32 = mean.iter().sum();
+    let is_usable = sum > 0.5 && sum.is_finite() && mean.iter().all(|m| *m >= 0.0);
+    if is_usable {
+        (mean.map(|m| m / sum), worst)
+    } else {
+        (UNKNOWN, UNKNOWN)
+    }
+}
+
+/// First and last pixel that an interval touches, inside `0..count`.
+fn touched(from: f32, to: f32, count: usize) -> (usize, usize) {
+    let end = count.saturating_sub(1);
+    let first = (from.max(0.0) as usize).min(end);
+    let last = (to.max(0.0).ceil() as usize).saturating_sub(1).min(end);
+    (first, last.max(first))
+}
+
+/// Length of pixel `i` inside an interval; a hair for an interval without length.
+fn overlap(i: usize, from: f32, to: f32) -> f32 {
+    let start = i as f32;
+    ((start + 1.0).min(to) - start.max(from)).max(1e-6)
+}

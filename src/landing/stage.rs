@@ -1,0 +1,455 @@
+//! The landing stage: one step a frame, from segmentation and pose to a decision.
+
+use image::RgbImage;
+
+use super::config::{ConfigError, LandingConfig};
+use super::decision::{
+    HoldReason, LandingDecision, MapSnapshot, MonitorReasons, Outcome, RejectCounts, Site,
+    SiteState, Verdict,
+};
+use super::grid::{CellId, CellRect};
+use super::hazard::landable;
+use super::map::{CellState, SemanticMap};
+use super::monitor::{Monitor, Patch, verdict};
+use super::project::{MoverThresholds, Projector};
+use super::selector::Selector;
+use super::survey::{Standpoint, Survey};
+use super::tracker::{Moment, Track, Tracker, distance_m};
+use crate::geometry::{GroundPoint, Pixel, View};
+use crate::inference::SegmentationMap;
+use crate::inference::classes::Surface;
+use crate::time::MonoTime;
+
+/// Points on a site's circle that are looked up in the picture.
+const CIRCLE: u32 = 32;
+
+/// Poses further apart in time say nothing of the present speed, seconds.
+const SPEED_MAX_GAP_S: f64 = 5.0;
+
+/// One frame.
+#[derive(Debug, Clone, Copy)]
+pub struct LandingInput<'a> {
+    /// What the network says.
+    pub segmentation: &'a SegmentationMap,
+    /// How the picture looks at the ground: camera, mount and pose at the capture time.
+    pub view: &'a View,
+    /// The picture itself, for the monitor.
+    pub picture: &'a RgbImage,
+    /// Reading of a range sensor that looks down the body's z axis, metres, if there is one.
+    pub range_m: Option<f64>,
+}
+
+/// Chooses where to land. Owns all its memory; [`Landing::step`] does not allocate once it has run for one frame.
+///
+/// ```
+/// use alight::landing::{Landing, LandingConfig};
+/// let mut landing = Landing::new(LandingConfig::default())?;
+/// landing.start_new_map();
+/// # Ok::<(), alight::landing::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Landing {
+    config: LandingConfig,
+    projector: Projector,
+    map: SemanticMap,
+    survey: Survey,
+    selector: Selector,
+    tracker: Tracker,
+    monitor: Monitor,
+    /// Where the vehicle was, and when.
+    last: Option<(GroundPoint, MonoTime)>,
+    decision: LandingDecision,
+}
+
+impl Landing {
+    /// Plans all memory.
+    ///
+    /// # Errors
+    /// A setting outside its range, with its key.
+    pub fn new(config: LandingConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let map = SemanticMap::new(config.map.clone());
+        let side = map.side();
+        let movers = MoverThresholds {
+            person: config.hazard.person_threshold as f32,
+            vehicle: config.hazard.vehicle_threshold as f32,
+        };
+        Ok(Self {
+            projector: Projector::new(side, movers, config.map.full_weight_off_nadir_deg),
+            survey: Survey::new(&config, side),
+            selector: Selector::new(&config, side),
+            tracker: Tracker::new(&config.track, config.disc_radius_m(), config.map.cell_m),
+            monitor: Monitor::new(&config.monitor),
+            last: None,
+            decision: empty_decision(config.select.alternates),
+            map,
+            config,
+        })
+    }
+
+    /// The settings that it runs with.
+    #[must_use]
+    pub fn config(&self) -> &LandingConfig {
+        &self.config
+    }
+
+    /// Decides on one frame. `now` is when it is decided; the frame was captured at the segmentation's time.
+    pub fn step(&mut self, input: &LandingInput<'_>, now: MonoTime) -> &LandingDecision {
+        let seg = input.segmentation;
+        let captured_at = seg.captured_at;
+        if !is_usable_view(input.view) {
+            return self.hold(seg.seq, captured_at, HoldReason::NoPose);
+        }
+        if !is_usable_map(seg) {
+            return self.hold(seg.seq, captured_at, HoldReason::NoSegmentation);
+        }
+        let (stand, speed_mps) = self.standpoint(input.view, captured_at, now);
+        self.map.recentre(stand.below);
+        let footprint = self
+            .projector
+            .project(seg, input.view, &mut self.map, captured_at);
+        self.survey
+            .look(&self.map, footprint, &stand, now.max(captured_at));
+        self.selector.search(&self.survey, &stand);
+        let moment = Moment {
+            survey: &self.survey,
+            selector: &self.selector,
+            stand: &stand,
+            captured_at,
+            speed_mps,
+        };
+        self.tracker.update(&moment);
+        self.monitor.begin_frame(input.picture, captured_at);
+        self.begin_decision(seg.seq, captured_at);
+        self.offer(input, now.max(captured_at));
+        self.monitor.finish_frame(input.view, captured_at);
+        &self.decision
+    }
+
+    /// A frame on which nothing can be decided: says why, and keeps map and sites as they are.
+    pub fn hold(
+        &mut self,
+        seq: u64,
+        captured_at: MonoTime,
+        reason: HoldReason,
+    ) -> &LandingDecision {
+        self.begin_decision(seq, captured_at);
+        self.decision.outcome = Outcome::Hold(reason);
+        self.decision.monitor = Verdict::Wait;
+        &self.decision
+    }
+
+    /// Forgets map, sites and the frame before: the origin moved, or this frame cannot be joined to the last.
+    pub fn start_new_map(&mut self) {
+        self.map.clear();
+        self.tracker.clear();
+        self.monitor.forget_motion();
+        self.last = None;
+    }
+
+    /// The last frame's surroundings as a picture for people. Allocates.
+    #[must_use]
+    pub fn snapshot(&self) -> MapSnapshot {
+        let rect = self.survey.zone();
+        let at = self.decision.captured_at;
+        let cell_m = self.config.map.cell_m;
+        let mut surface = Vec::with_capacity(rect.len());
+        let mut clearance_m = Vec::with_capacity(rect.len());
+        for row in (0..rect.rows).rev() {
+            for column in 0..rect.columns {
+                let id = rect.cell(row, column);
+                surface.push(most_believed(self.map.state(id, at)) as u8);
+                clearance_m.push(self.survey.clearance_m(id) as f32);
+            }
+        }
+        MapSnapshot {
+            north_max_m: (f64::from(rect.north) + rect.rows as f64) * cell_m,
+            east_min_m: f64::from(rect.east) * cell_m,
+            cell_m,
+            width: rect.columns,
+            height: rect.rows,
+            surface,
+            clearance_m,
+        }
+    }
+
+    /// Where the vehicle stands and how sure that is, and its speed in metres a second.
+    fn standpoint(
+        &mut self,
+        view: &View,
+        captured_at: MonoTime,
+        now: MonoTime,
+    ) -> (Standpoint, f64) {
+        let pose = view.pose();
+        let below = GroundPoint {
+            north_m: pose.position.north(),
+            east_m: pose.position.east(),
+        };
+        let speed_mps = self.last.map_or(0.0, |(from, then)| {
+            let gap_s = captured_at.secs_since(then);
+            let way = (below.north_m - from.north_m).hypot(below.east_m - from.east_m);
+            if gap_s > 0.0 && gap_s <= SPEED_MAX_GAP_S {
+                way / gap_s
+            } else {
+                0.0
+            }
+        });
+        self.last = Some((below, captured_at));
+        let height_m = view.camera_height_m();
+        let age_s = now.since(captured_at).as_secs_f64();
+        let error_m = pose.position_sd_m.hypot(pose.attitude_sd_rad * height_m)
+            + self.config.track.drift_per_metre * age_s * speed_mps;
+        let stand = Standpoint {
+            below,
+            height_m,
+            error_m,
+            error_per_m: pose.height_above_ground.sd_m / height_m,
+        };
+        (stand, speed_mps)
+    }
+
+    fn begin_decision(&mut self, seq: u64, captured_at: MonoTime) {
+        let d = &mut self.decision;
+        d.seq = seq;
+        d.captured_at = captured_at;
+        d.outcome = Outcome::Hold(HoldReason::NoCandidate);
+        d.site = None;
+        d.alternates.clear();
+        d.rejected = RejectCounts::default();
+        d.monitor = Verdict::Wait;
+        d.monitor_reasons = MonitorReasons::default();
+    }
+
+    /// Offers the site held on to, or, when the monitor objects to it, the next confirmed one with GO.
+    fn offer(&mut self, input: &LandingInput<'_>, at: MonoTime) {
+        let held = self
+            .tracker
+            .tracks()
+            .iter()
+            .find(|t| t.is_valid && Some(t.id) == self.tracker.target())
+            .copied();
+        if let Some(held) = held {
+            let mut choice = (held, self.object(&held, input, at));
+            let is_good =
+                |(t, r): &(Track, MonitorReasons)| r.is_empty() && self.tracker.is_confirmed(t);
+            if !is_good(&choice) {
+                let others = self.tracker.tracks().iter();
+                let other = others
+                    .filter(|t| t.is_valid && t.id != held.id && self.tracker.is_confirmed(t))
+                    .map(|t| (*t, self.object(t, input, at)))
+                    .find(is_good);
+                choice = other.unwrap_or(choice);
+            }
+            self.decide(choice, input.view);
+        }
+        let offered = self.decision.site.iter().chain(&self.decision.alternates);
+        let cell_m = self.config.map.cell_m;
+        let cells = offered.map(|s| {
+            let (north_m, east_m) = (s.north_m, s.east_m);
+            CellId::of(GroundPoint { north_m, east_m }, cell_m)
+        });
+        let mut counts = RejectCounts::default();
+        self.selector
+            .count_rejects(&self.survey, cells, &mut counts);
+        self.decision.rejected = counts;
+    }
+
+    /// What the monitor has against a track.
+    fn object(&self, track: &Track, input: &LandingInput<'_>, at: MonoTime) -> MonitorReasons {
+        let site = self.site(track, input.view);
+        let (belief, entropy) = self.disc_belief(&site, at);
+        let patch = Patch {
+            centre: GroundPoint {
+                north_m: site.north_m,
+                east_m: site.east_m,
+            },
+            radius_m: site.radius_m,
+            belief,
+            entropy,
+            disc_px: site.px.map(|[x, y]| (Pixel { x, y }, site.radius_px)),
+        };
+        self.monitor
+            .judge(&patch, input.segmentation, input.view, input.range_m)
+    }
+
+    fn decide(&mut self, (chosen, reasons): (Track, MonitorReasons), view: &View) {
+        let word = verdict(reasons);
+        let is_confirmed = self.tracker.is_confirmed(&chosen);
+        self.decision.outcome = match word {
+            _ if !is_confirmed => Outcome::Hold(HoldReason::NotConfirmed),
+            Verdict::Go => Outcome::Site,
+            Verdict::Wait => Outcome::Hold(HoldReason::MonitorWait),
+            Verdict::Abort => Outcome::Hold(HoldReason::MonitorAbort),
+        };
+        if self.decision.outcome == Outcome::Site {
+            self.tracker.hold_on_to(chosen.id);
+        }
+        self.decision.monitor = word;
+        self.decision.monitor_reasons = reasons;
+        self.decision.site = Some(self.site(&chosen, view));
+        let cell_m = self.config.map.cell_m;
+        let apart = self.config.select.separation_m;
+        for track in self.tracker.tracks() {
+            if self.decision.alternates.len() >= self.config.select.alternates {
+                break;
+            }
+            let centre = |s: &Site| {
+                let (north_m, east_m) = (s.north_m, s.east_m);
+                CellId::of(GroundPoint { north_m, east_m }, cell_m)
+            };
+            let is_apart = |s: &Site| distance_m(centre(s), track.place.id, cell_m) >= apart;
+            let is_new = self.decision.site.iter().all(is_apart)
+                && self.decision.alternates.iter().all(is_apart);
+            if track.is_valid && is_new {
+                let site = self.site(track, view);
+                self.decision.alternates.push(site);
+            }
+        }
+    }
+
+    /// A track as others see it.
+    fn site(&self, track: &Track, view: &View) -> Site {
+        let centre = track.place.id.centre(self.config.map.cell_m);
+        let radius_m = self.config.disc_radius_m();
+        let disc = disc_in_picture(view, centre, radius_m).filter(|_| track.place.in_picture);
+        Site {
+            id: track.id,
+            state: if self.tracker.is_confirmed(track) {
+                SiteState::Confirmed
+            } else {
+                SiteState::Candidate
+            },
+            north_m: centre.north_m,
+            east_m: centre.east_m,
+            radius_m,
+            clearance_m: track.place.clearance_m,
+            surface: track.place.surface,
+            belief: track.place.belief,
+            confirmations: self.tracker.confirmations(track),
+            score: track.place.score,
+            px: disc.map(|(px, _)| [px.x, px.y]),
+            radius_px: disc.map_or(0.0, |(_, r)| r),
+        }
+    }
+
+    /// Mean belief and mean normalised entropy of the map's cells in a disc.
+    fn disc_belief(&self, site: &Site, at: MonoTime) -> (f64, f64) {
+        let cell_m = self.config.map.cell_m;
+        let corner = |s: f64| {
+            CellId::of(
+                GroundPoint {
+                    north_m: site.north_m + s * site.radius_m,
+                    east_m: site.east_m + s * site.radius_m,
+                },
+                cell_m,
+            )
+        };
+        let (mut belief, mut entropy, mut count) = (0.0, 0.0, 0.0);
+        for id in CellRect::spanning(corner(-1.0), corner(1.0)).cells() {
+            let c = id.centre(cell_m);
+            if (c.north_m - site.north_m).hypot(c.east_m - site.east_m) > site.radius_m {
+                continue;
+            }
+            count += 1.0;
+            if let Some(state) = self.map.state(id, at) {
+                belief += f64::from(landable(&state));
+                entropy += landing_entropy(&state);
+            } else {
+                entropy += 1.0;
+            }
+        }
+        (
+            belief / f64::max(count, 1.0),
+            entropy / f64::max(count, 1.0),
+        )
+    }
+}
+
+/// Entropy of {landable, each hazard}, as a share of the largest possible one.
+fn landing_entropy(state: &CellState) -> f64 {
+    let hazards = Surface::ALL
+        .into_iter()
+        .zip(state.belief)
+        .filter(|(s, _)| !s.is_landable())
+        .map(|(_, p)| p);
+    let kinds = (Surface::COUNT - 1) as f64;
+    let sum: f64 = hazards
+        .chain([landable(state)])
+        .map(f64::from)
+        .filter(|p| *p > 0.0)
+        .map(|p| -p * p.ln())
+        .sum();
+    sum / kinds.ln()
+}
+
+/// The disc's centre in the picture and the radius that covers it, pixels; `None` unless it lies wholly inside.
+fn disc_in_picture(view: &View, centre: GroundPoint, radius_m: f64) -> Option<(Pixel, f64)> {
+    let camera = view.camera();
+    let middle = view.pixel_from_ground(centre)?;
+    let mut radius = 0.0_f64;
+    for i in 0..CIRCLE {
+        let a = std::f64::consts::TAU * f64::from(i) / f64::from(CIRCLE);
+        let px = view.pixel_from_ground(GroundPoint {
+            north_m: centre.north_m + radius_m * a.cos(),
+            east_m: centre.east_m + radius_m * a.sin(),
+        })?;
+        radius = radius.max((px.x - middle.x).hypot(px.y - middle.y));
+    }
+    // The drawn circle is what people and checks see: all of it lies inside.
+    let (w, h) = (f64::from(camera.width), f64::from(camera.height));
+    let is_inside = middle.x >= radius
+        && middle.y >= radius
+        && middle.x + radius <= w
+        && middle.y + radius <= h;
+    is_inside.then_some((middle, radius))
+}
+
+fn is_usable_view(view: &View) -> bool {
+    let pose = view.pose();
+    let height = pose.height_above_ground;
+    let is_number = |x: f64| x.is_finite() && x >= 0.0;
+    let corner = view.ground_from_pixel(Pixel {
+        x: view.camera().cx,
+        y: view.camera().cy,
+    });
+    view.camera_height_m().is_finite()
+        && view.camera_height_m() > 0.0
+        && height.metres > 0.0
+        && pose.position.is_finite()
+        && is_number(height.sd_m)
+        && is_number(pose.position_sd_m)
+        && is_number(pose.attitude_sd_rad)
+        && corner.is_some_and(|g| g.north_m.is_finite() && g.east_m.is_finite())
+}
+
+fn is_usable_map(seg: &SegmentationMap) -> bool {
+    let cells = seg.width.checked_mul(seg.height);
+    let floats = cells.and_then(|c| c.checked_mul(Surface::COUNT));
+    floats.is_some_and(|n| n > 0 && n == seg.surfaces.len())
+}
+
+fn most_believed(state: Option<CellState>) -> Surface {
+    let mut best = (Surface::Unknown, 0.0);
+    for (surface, p) in Surface::ALL
+        .into_iter()
+        .zip(state.map_or(super::map::UNKNOWN, |s| s.belief))
+    {
+        if p > best.1 {
+            best = (surface, p);
+        }
+    }
+    best.0
+}
+
+fn empty_decision(alternates: usize) -> LandingDecision {
+    LandingDecision {
+        seq: 0,
+        captured_at: MonoTime::ZERO,
+        outcome: Outcome::Hold(HoldReason::NoCandidate),
+        site: None,
+        alternates: Vec::with_capacity(alternates),
+        rejected: RejectCounts::default(),
+        monitor: Verdict::Wait,
+        monitor_reasons: MonitorReasons::default(),
+    }
+}

@@ -1,1 +1,0 @@
-//! Camera motion between frames without telemetry, from the pictures alone.

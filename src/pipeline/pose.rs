@@ -1,0 +1,467 @@
+//! Which pose belongs to which frame.
+//!
+//! In this order:
+//!
+//! 1. **Tags.** A frame that says where it was taken, how high and which way is placed by that, in NED around the first such
+//!    frame.
+//! 2. **Odometry.** Any other frame is registered to the one before. The first is put over the origin, level, top of the
+//!    picture to the north, at the height that the user gave; each next one moves as the picture moved. A frame
+//!    that cannot be registered starts a new map at the origin.
+//! 3. **Given.** Who knows the pose (a drawn flight) passes it in.
+//!
+//! Metres come from the height and the field of view alone: a given height is taken as true, and every distance on the map
+//! is as wrong as it is. Without a height or a field of view there is no pose, and the reason names the flag to give.
+
+use std::fmt;
+
+use nalgebra::UnitQuaternion;
+
+use crate::camera::{Frame, GeoTag};
+use crate::geometry::{
+    Cam, CameraError, CameraModel, CameraMount, Frd, Geodetic, GeodeticError, LocalOrigin, Ned,
+    Pixel, Rotation, Vec3, View,
+};
+use crate::odometry::{LostReason, Odometry, OdometryConfig, Registration, Similarity};
+use crate::time::MonoTime;
+use crate::vehicle::{HeightAboveGround, HeightSource, Pose};
+
+/// Horizontal error of a satellite position in the open without corrections, one standard deviation, metres.
+const GPS_SD_M: f64 = 2.0;
+/// Error of a relative altitude taken as height above ground, one standard deviation, metres: the ground may
+/// lie higher or lower than the take-off point, and pressure drifts.
+const RELATIVE_ALTITUDE_SD_M: f64 = 5.0;
+/// Error of a gimbal's reported attitude, mostly of its heading, one standard deviation, radians.
+const GIMBAL_SD_RAD: f64 = 0.02;
+/// Relative altitudes below this are no height to measure the ground from, metres.
+const MIN_HEIGHT_M: f64 = 0.5;
+/// What the similarity itself leaves out (tilt, relief, lens), as a share of the distance moved.
+const MODEL_ERROR: f64 = 0.02;
+/// Distance of matched points from their middle, as a share of the picture's width: turns an error of position in the
+/// picture into one of rotation and scale.
+const LEVER: f64 = 0.3;
+/// When the height carried from picture to picture leaves the given one by more than this factor, a new map starts.
+const MAX_HEIGHT_DRIFT: f64 = 2.0;
+
+/// What the user says of height and lens.
+#[derive(Debug, Clone, Default)]
+pub struct PoseConfig {
+    /// Height above ground, metres (`--height`): wins over the tags.
+    pub height_m: Option<f64>,
+    /// Horizontal field of view, degrees (`--hfov`): wins over calibration and tags.
+    pub hfov_deg: Option<f64>,
+    /// Calibrated camera, scaled to each picture's size.
+    pub camera: Option<CameraModel>,
+    /// When a registration is believed.
+    pub odometry: OdometryConfig,
+}
+
+/// Where a pose came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoseSource {
+    /// Position, height and direction in the picture's own tags.
+    Tags,
+    /// Nothing is known but height and lens: level, over the origin.
+    Assumed,
+    /// Moved from the previous picture's pose as the picture moved.
+    Odometry,
+    /// Passed in by who knows it.
+    Given,
+}
+
+/// Something about a pose that whoever reads the result should know.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PoseNote {
+    /// The given height replaced the tag's.
+    HeightOverridesTag {
+        /// Metres, given.
+        given_m: f64,
+        /// Metres, in the tag.
+        tag_m: f64,
+    },
+    /// The tags do not say where the camera looks.
+    NadirAssumed,
+    /// The tags give no gimbal heading; the vehicle's is used.
+    VehicleHeading,
+    /// The picture could not be registered to the one before.
+    NotRegistered(LostReason),
+    /// The frame before had no pose from pictures to go on from (a tagged or a given one).
+    SourceChanged,
+    /// The height carried along drifted too far from the given one, metres.
+    HeightDrifted(f64),
+}
+
+impl fmt::Display for PoseNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeightOverridesTag { given_m, tag_m } => {
+                write!(
+                    f,
+                    "--height {given_m} m is used instead of the tag's relative altitude {tag_m} m"
+                )
+            }
+            Self::NadirAssumed => f.write_str(
+                "no gimbal pitch in the tags: the camera is taken to look straight down",
+            ),
+            Self::VehicleHeading => {
+                f.write_str("no gimbal yaw in the tags: the vehicle's heading is used")
+            }
+            Self::NotRegistered(reason) => write!(
+                f,
+                "not registered to the picture before ({reason}): new map"
+            ),
+            Self::SourceChanged => f.write_str("pose from another source than before: new map"),
+            Self::HeightDrifted(m) => {
+                write!(f, "the height carried along reached {m:.1} m: new map")
+            }
+        }
+    }
+}
+
+/// A frame's place in the world.
+#[derive(Debug, Clone)]
+pub struct FramePose {
+    /// From its pixels to the ground and back.
+    pub view: View,
+    /// Whether the world starts anew with this frame: what was mapped before cannot be put in relation to it.
+    pub new_map: bool,
+    /// Where the pose came from.
+    pub source: PoseSource,
+    /// What should be known about it.
+    pub notes: Vec<PoseNote>,
+}
+
+/// Why a frame has no pose.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum PoseError {
+    /// Nothing says how high the camera was.
+    #[error("no height above ground in the picture's tags: give --height METRES")]
+    NoHeight,
+    /// The tag's height is not above the ground.
+    #[error("the tag's relative altitude {0} m is no height above ground: give --height METRES")]
+    TagHeight(f64),
+    /// Nothing says how wide the lens looks.
+    #[error(
+        "no field of view in the picture's tags: give --hfov DEGREES, or a calibration in the configuration"
+    )]
+    NoFieldOfView,
+    /// A given height that cannot be.
+    #[error("--height {0} is not a positive number of metres")]
+    Height(f64),
+    /// The lens cannot be.
+    #[error("{0}")]
+    Camera(#[from] CameraError),
+    /// A tagged position that cannot be.
+    #[error("position in the picture's tags: {0}")]
+    Position(#[from] GeodeticError),
+}
+
+/// What the next frame without tags goes on from.
+#[derive(Debug, Clone, Copy)]
+struct Track {
+    pose: Pose,
+    /// Share of the height that is uncertain, one standard deviation.
+    height_sd: f64,
+}
+
+/// Gives every frame its pose.
+#[derive(Debug)]
+pub struct PoseProvider {
+    config: PoseConfig,
+    odometry: Odometry,
+    origin: Option<LocalOrigin>,
+    track: Option<Track>,
+    last: Option<PoseSource>,
+}
+
+impl PoseProvider {
+    /// Checks what the user gave.
+    ///
+    /// # Errors
+    /// `Height` unless finite and positive; `Camera` for a field of view outside (1, 179) degrees.
+    pub fn new(config: PoseConfig) -> Result<Self, PoseError> {
+        if let Some(h) = config.height_m
+            && !(h > 0.0 && h.is_finite())
+        {
+            return Err(PoseError::Height(h));
+        }
+        if let Some(hfov) = config.hfov_deg {
+            CameraModel::from_hfov(1, 1, hfov)?;
+        }
+        Ok(Self {
+            odometry: Odometry::new(config.odometry),
+            config,
+            origin: None,
+            track: None,
+            last: None,
+        })
+    }
+
+    /// The pose of the next frame.
+    ///
+    /// # Errors
+    /// What is missing or impossible, with the flag to give.
+    pub fn pose(&mut self, frame: &Frame) -> Result<FramePose, PoseError> {
+        let tag = frame.tag.unwrap_or_default();
+        let camera = self.camera(frame, &tag)?;
+        match Bearings::read(&tag) {
+            Some(bearings)
+                if self.config.height_m.is_some() || tag.relative_altitude_m.is_some() =>
+            {
+                self.from_tags(frame, camera, &bearings)
+            }
+            _ => self.from_odometry(frame, camera),
+        }
+    }
+
+    /// The pose of the next frame as the caller knows it.
+    ///
+    /// # Errors
+    /// `NoFieldOfView` or `Camera`: the lens must still be known.
+    pub fn given(
+        &mut self,
+        frame: &Frame,
+        pose: Pose,
+        mount: &CameraMount,
+    ) -> Result<FramePose, PoseError> {
+        let camera = self.camera(frame, &frame.tag.unwrap_or_default())?;
+        self.leave_odometry();
+        Ok(self.finish(
+            View::new(camera, mount, pose),
+            PoseSource::Given,
+            false,
+            Vec::new(),
+        ))
+    }
+
+    fn camera(&self, frame: &Frame, tag: &GeoTag) -> Result<CameraModel, PoseError> {
+        let (w, h) = frame.image.dimensions();
+        match (self.config.hfov_deg, &self.config.camera, tag.hfov_deg) {
+            (Some(hfov), ..) => Ok(CameraModel::from_hfov(w, h, hfov)?),
+            (None, Some(camera), _) => Ok(camera.scaled_to(w, h)?),
+            (None, None, Some(hfov)) => Ok(CameraModel::from_hfov(w, h, hfov)?),
+            (None, None, None) => Err(PoseError::NoFieldOfView),
+        }
+    }
+
+    fn from_tags(
+        &mut self,
+        frame: &Frame,
+        camera: CameraModel,
+        bearings: &Bearings,
+    ) -> Result<FramePose, PoseError> {
+        let mut notes = bearings.notes.clone();
+        let height = self.tagged_height(bearings.relative_altitude_m, &mut notes)?;
+        let origin = match self.origin {
+            Some(origin) => origin,
+            None => LocalOrigin::at(bearings.place)?,
+        };
+        let place = origin.ned_from_geodetic(&bearings.place)?;
+        self.origin = Some(origin);
+        let pose = Pose {
+            at: frame.captured_at,
+            position: Vec3::new(place.north(), place.east(), -height.metres),
+            ned_from_frd: Rotation::from_roll_pitch_yaw(0.0, 0.0, bearings.heading_rad),
+            height_above_ground: height,
+            position_sd_m: GPS_SD_M,
+            attitude_sd_rad: GIMBAL_SD_RAD,
+        };
+        self.leave_odometry();
+        let view = View::from_camera_attitude(camera, bearings.ned_from_camera, pose);
+        Ok(self.finish(view, PoseSource::Tags, false, notes))
+    }
+
+    fn tagged_height(
+        &self,
+        relative_altitude_m: Option<f64>,
+        notes: &mut Vec<PoseNote>,
+    ) -> Result<HeightAboveGround, PoseError> {
+        if let Some(given_m) = self.config.height_m {
+            notes.extend(
+                relative_altitude_m.map(|tag_m| PoseNote::HeightOverridesTag { given_m, tag_m }),
+            );
+            return Ok(given_height(given_m, 0.0));
+        }
+        let metres = relative_altitude_m.ok_or(PoseError::NoHeight)?;
+        if metres < MIN_HEIGHT_M {
+            return Err(PoseError::TagHeight(metres));
+        }
+        Ok(HeightAboveGround {
+            metres,
+            sd_m: RELATIVE_ALTITUDE_SD_M,
+            source: HeightSource::RelativeAltitude,
+        })
+    }
+
+    fn from_odometry(
+        &mut self,
+        frame: &Frame,
+        camera: CameraModel,
+    ) -> Result<FramePose, PoseError> {
+        let height_m = self.config.height_m.ok_or(PoseError::NoHeight)?;
+        let registration = self.odometry.step(&frame.image, frame.captured_at);
+        let (track, note) = match (self.track, registration) {
+            (Some(track), Registration::Tracked { motion, sd_px, .. }) => {
+                match track.moved(&camera, &motion, sd_px, frame.captured_at) {
+                    Some(track) if track.height_is_near(height_m) => (Some(track), None),
+                    Some(track) => (
+                        None,
+                        Some(PoseNote::HeightDrifted(
+                            track.pose.height_above_ground.metres,
+                        )),
+                    ),
+                    None => (
+                        None,
+                        Some(PoseNote::NotRegistered(LostReason::Scale(motion.scale))),
+                    ),
+                }
+            }
+            (_, Registration::Lost { reason }) => (None, Some(PoseNote::NotRegistered(reason))),
+            _ => (None, None),
+        };
+        let new_map = track.is_none();
+        let track = track.unwrap_or(Track {
+            pose: Pose::level_nadir(frame.captured_at, height_m),
+            height_sd: 0.0,
+        });
+        self.track = Some(track);
+        let source = if new_map {
+            PoseSource::Assumed
+        } else {
+            PoseSource::Odometry
+        };
+        let view = View::new(camera, &CameraMount::nadir(), track.pose);
+        Ok(self.finish(view, source, new_map, note.into_iter().collect()))
+    }
+
+    fn leave_odometry(&mut self) {
+        self.track = None;
+        self.odometry.forget();
+    }
+
+    /// Poses of different kinds live in different worlds: a change of kind starts a new map.
+    fn finish(
+        &mut self,
+        view: View,
+        source: PoseSource,
+        new_map: bool,
+        mut notes: Vec<PoseNote>,
+    ) -> FramePose {
+        let world = |s: PoseSource| {
+            if s == PoseSource::Assumed {
+                PoseSource::Odometry
+            } else {
+                s
+            }
+        };
+        let changed = self.last.is_some_and(|last| world(last) != world(source));
+        if changed {
+            notes.push(PoseNote::SourceChanged);
+        }
+        let new_map = new_map || changed || self.last.is_none();
+        self.last = Some(source);
+        FramePose {
+            view,
+            new_map,
+            source,
+            notes,
+        }
+    }
+}
+
+fn given_height(metres: f64, sd_m: f64) -> HeightAboveGround {
+    HeightAboveGround {
+        metres,
+        sd_m,
+        source: HeightSource::Given,
+    }
+}
+
+impl Track {
+    /// The pose after the picture moved by `motion`; `None` when that leads nowhere.
+    fn moved(
+        &self,
+        camera: &CameraModel,
+        motion: &Similarity,
+        sd_px: f64,
+        at: MonoTime,
+    ) -> Option<Self> {
+        let before = &self.pose;
+        // What the camera now looks straight down on, as the previous picture showed it.
+        let axis = Pixel {
+            x: camera.cx,
+            y: camera.cy,
+        };
+        let below = motion.inverse()?.apply(axis);
+        let view = View::new(camera.clone(), &CameraMount::nadir(), *before);
+        let ground = view.ground_from_pixel(below)?;
+        let height_m = before.height_above_ground.metres / motion.scale;
+        let place = Vec3::<Ned>::new(ground.north_m, ground.east_m, -height_m);
+        // The picture turns clockwise when the camera turns the other way.
+        let turn = Rotation::<Frd, Frd>::assume(UnitQuaternion::from_euler_angles(
+            0.0,
+            0.0,
+            -motion.rotation_rad,
+        ));
+        let moved_px = (below.x - axis.x).hypot(below.y - axis.y);
+        let step_px = sd_px.hypot(MODEL_ERROR * moved_px);
+        let step = step_px / (LEVER * f64::from(camera.width));
+        let height_sd = self.height_sd.hypot(step);
+        let metres_a_pixel = height_m / camera.fx;
+        Some(Self {
+            pose: Pose {
+                at,
+                position: place,
+                ned_from_frd: before.ned_from_frd * turn,
+                height_above_ground: given_height(height_m, height_sd * height_m),
+                position_sd_m: before.position_sd_m.hypot(step_px * metres_a_pixel),
+                attitude_sd_rad: before.attitude_sd_rad.hypot(step),
+            },
+            height_sd,
+        })
+        .filter(|t| t.pose.position.is_finite())
+    }
+
+    fn height_is_near(&self, given_m: f64) -> bool {
+        let drift = self.pose.height_above_ground.metres / given_m;
+        (1.0 / MAX_HEIGHT_DRIFT..=MAX_HEIGHT_DRIFT).contains(&drift)
+    }
+}
+
+/// What a complete set of tags says.
+struct Bearings {
+    place: Geodetic,
+    relative_altitude_m: Option<f64>,
+    heading_rad: f64,
+    ned_from_camera: Rotation<Ned, Cam>,
+    notes: Vec<PoseNote>,
+}
+
+impl Bearings {
+    /// `None` unless the tags give place and direction.
+    fn read(tag: &GeoTag) -> Option<Self> {
+        let place = Geodetic {
+            latitude_deg: tag.latitude_deg?,
+            longitude_deg: tag.longitude_deg?,
+            altitude_m: 0.0,
+        };
+        let yaw_deg = tag.gimbal_yaw_deg.or(tag.flight_yaw_deg)?;
+        let mut notes = Vec::new();
+        if tag.gimbal_yaw_deg.is_none() {
+            notes.push(PoseNote::VehicleHeading);
+        }
+        if tag.gimbal_pitch_deg.is_none() {
+            notes.push(PoseNote::NadirAssumed);
+        }
+        Some(Self {
+            place,
+            relative_altitude_m: tag.relative_altitude_m,
+            heading_rad: tag.flight_yaw_deg.unwrap_or(yaw_deg).to_radians(),
+            ned_from_camera: Rotation::from_gimbal_angles(
+                tag.gimbal_roll_deg.unwrap_or(0.0).to_radians(),
+                tag.gimbal_pitch_deg.unwrap_or(-90.0).to_radians(),
+                yaw_deg.to_radians(),
+            ),
+            notes,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! One thread, virtual time, every frame: what replay, simulation and tests use.
+
+use super::pose::{FramePose, PoseProvider};
+use crate::camera::Frame;
+use crate::geometry::{CameraMount, View};
+use crate::inference::{SegmentationMap, Segmenter};
+use crate::landing::{HoldReason, Landing, LandingDecision, LandingInput};
+use crate::vehicle::Pose;
+
+/// The stages in their order, with the memory between them.
+#[derive(Debug)]
+pub struct Stepped<S> {
+    segmenter: S,
+    poses: PoseProvider,
+    landing: Landing,
+    segmentation: SegmentationMap,
+}
+
+/// The pose of a frame whose source knows it (a drawn flight).
+#[derive(Debug, Clone, Copy)]
+pub struct KnownPose {
+    /// Of the vehicle.
+    pub pose: Pose,
+    /// Of the camera on it.
+    pub mount: CameraMount,
+}
+
+/// What one frame led to.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Site or hold.
+    pub decision: &'a LandingDecision,
+    /// What the network said; `None` when it failed on this frame.
+    pub segmentation: Option<&'a SegmentationMap>,
+    /// From pixels to the ground; `None` without a pose.
+    pub view: Option<View>,
+    /// Whether the map began anew with this frame.
+    pub new_map: bool,
+    /// Things that the user should know about this frame.
+    pub notes: Vec<String>,
+}
+
+impl<S: Segmenter> Stepped<S> {
+    /// From built stages.
+    #[must_use]
+    pub fn new(segmenter: S, poses: PoseProvider, landing: Landing) -> Self {
+        Self { segmenter, poses, landing, segmentation: SegmentationMap::default() }
+    }
+
+    /// The landing stage, for its map.
+    #[must_use]
+    pub fn landing(&self) -> &Landing {
+        &self.landing
+    }
+
+    /// Decides on one frame. `known` is its pose where the source itself knows it.
+    ///
+    /// Virtual time stands at the frame's capture: the decision is as old as the frame, whatever this machine's speed.
+    pub fn step(&mut self, frame: &Frame, known: Option<KnownPose>) -> Step<'_> {
+        let now = frame.captured_at;
+        let (mut notes, mut new_map) = (Vec::new(), false);
+        let placed = match known {
+            Some(k) => self.poses.given(frame, k.pose, &k.mount),
+            None => self.poses.pose(frame),
+        };
+        let view = match placed {
+            Ok(FramePose { view, new_map: begins, notes: said, .. }) => {
+                notes.extend(said.iter().map(ToString::to_string));
+                new_map = begins;
+                if begins {
+                    self.landing.start_new_map();
+                }
+                Some(view)
+            }
+            Err(e) => {
+                notes.push(e.to_string());
+                None
+            }
+        };
+        let segmented = self.segmenter.segment(frame, &mut self.segmentation);
+        if let Err(e) = &segmented {
+            notes.push(e.to_string());
+        }
+        let segmentation = segmented.is_ok().then_some(&self.segmentation);
+        let decision = match (segmentation, &view) {
+            (Some(segmentation), Some(view)) => {
+                let input = LandingInput { segmentation, view, picture: &frame.image, range_m: None };
+                self.landing.step(&input, now)
+            }
+            (None, _) => self.landing.hold(frame.seq, now, HoldReason::NoSegmentation),
+            (_, None) => self.landing.hold(frame.seq, now, HoldReason::NoPose),
+        };
+        Step { decision, segmentation, view, new_map, notes }
+    }
+}
