@@ -178,6 +178,12 @@ pub struct TrainArgs {
     /// Columns of the network's input.
     #[arg(long, default_value_t = 384)]
     pub width: usize,
+    /// Rows of the windows that are trained on.
+    #[arg(long, default_value_t = 256)]
+    pub crop_height: usize,
+    /// Columns of the windows that are trained on.
+    #[arg(long, default_value_t = 384)]
+    pub crop_width: usize,
     /// Learning rate of the pretrained encoder.
     #[arg(long, default_value_t = 4e-4)]
     pub encoder_rate: f64,

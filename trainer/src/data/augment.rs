@@ -51,9 +51,14 @@ impl Warp {
         }
     }
 
-    /// Any turn, mirroring, zoom (log-uniform in [`ZOOM`]) and a place for which the output's centre stays in the picture.
-    pub fn random(source: (usize, usize), output: (usize, usize), rng: &mut ChaCha8Rng) -> Self {
-        let whole = Self::whole(source, output);
+    /// Any turn, mirroring, zoom (log-uniform in [`ZOOM`]) and place. `whole` is the plain mapping, which fixes the scale;
+    /// `output` is the size that will be drawn, the whole network's input or a window of it.
+    pub fn random(
+        whole: &Self,
+        source: (usize, usize),
+        output: (usize, usize),
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
         let zoom = (rng.random_range(ZOOM.0.ln()..ZOOM.1.ln())).exp();
         // Half of the pictures keep the camera's own directions, which most pictures to come will have too.
         let turn = if rng.random_bool(0.5) {
@@ -68,10 +73,15 @@ impl Warp {
         let (sin, cos) = turn.sin_cos();
         let [mx, _, _, my] = whole.matrix;
         let (sx, sy) = (mx / zoom * side * stretch, my / zoom / stretch);
-        // How far the centre may move: freely when zoomed in, little when the whole picture is in view.
-        let room = (1.0 - 1.0 / zoom).max(0.0) * 0.5 + 0.08;
-        let mut place = |size: usize| size as f32 * (0.5 + rng.random_range(-room..room));
-        let centre = [place(source.0), place(source.1)];
+        // The centre moves so far that the view stays in the picture, if it were not turned, and a little beyond.
+        let mut place = |size: usize, view: f32| {
+            let room = (size as f32 - view).max(0.0) * 0.5 + size as f32 * 0.08;
+            size as f32 * 0.5 + rng.random_range(-room..room)
+        };
+        let centre = [
+            place(source.0, output.0 as f32 * mx / zoom),
+            place(source.1, output.1 as f32 * my / zoom),
+        ];
         Self {
             matrix: [cos * sx, -sin * sy, sin * sx, cos * sy],
             centre,
@@ -232,8 +242,9 @@ mod tests {
         };
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let warp = Warp::random((192, 128), (96, 64), &mut rng);
-            let t = warp.draw(&sample, (96, 64));
+            let whole = Warp::whole((192, 128), (96, 64));
+            let warp = Warp::random(&whole, (192, 128), (48, 32), &mut rng);
+            let t = warp.draw(&sample, (48, 32));
             for (r, m) in t.picture.iter().zip(&t.mask) {
                 // Within the looks' reach of the edge either side may win.
                 if (r - 100.5).abs() > 3.0 {

@@ -31,8 +31,10 @@ pub(crate) struct TrainingSet {
     pub(crate) drawn: Option<Cache>,
     /// Drawn pictures for each real one.
     pub(crate) drawn_ratio: f32,
-    /// The network's input, columns and rows.
+    /// The network's input, columns and rows: the whole picture is seen at this scale.
     pub(crate) size: (usize, usize),
+    /// The window of it that is trained on.
+    pub(crate) crop: (usize, usize),
     pub(crate) seed: u64,
 }
 
@@ -79,8 +81,10 @@ impl TrainingSet {
             Source::Drawn(i) => (self.drawn.as_ref()?, i),
         };
         let sample = cache.sample(index)?;
-        let warp = Warp::random((sample.width, sample.height), self.size, &mut rng);
-        let mut t = warp.draw(&sample, self.size);
+        let source = (sample.width, sample.height);
+        let whole = Warp::whole(source, self.size);
+        let warp = Warp::random(&whole, source, self.crop, &mut rng);
+        let mut t = warp.draw(&sample, self.crop);
         if rng.random_bool(PASTE_SHARE) {
             paste(&mut t, &warp, &self.real, &self.things, &mut rng);
         }
@@ -119,12 +123,9 @@ pub(crate) fn start(set: &Arc<TrainingSet>, epoch: usize, size: usize) -> Result
         .spawn(move || {
             let sources = set.epoch(epoch);
             for b in 0..batches(sources.len(), size) {
-                #[allow(clippy::disallowed_methods)]
-                let t0 = std::time::Instant::now();
                 let Some(batch) = set.batch(&sources, epoch, b, size) else {
                     return;
                 };
-                log::debug!("batch {:?}", t0.elapsed());
                 if sender.send(batch).is_err() {
                     return;
                 }

@@ -65,11 +65,8 @@ impl Loss {
         }
     }
 
-    /// Of logits `[n, classes, h, w]` against class indices `[n, H, W]` (any size: logits are enlarged to it).
+    /// Of logits `[n, classes, h, w]` against class indices `[n, h, w]`.
     pub(crate) fn of(&self, logits: &Tensor, masks: &Tensor) -> Result<Tensor> {
-        let size = masks.size();
-        let (h, w) = (size.get(1).copied().unwrap_or(0), size.get(2).copied().unwrap_or(0));
-        let logits = logits.upsample_bilinear2d([h, w], false, None, None);
         let log_p = logits.log_softmax(1, Kind::Float);
         let ignore = i64::from(IGNORE);
         let cross_entropy =

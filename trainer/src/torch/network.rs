@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
-use crate::graph::{Graph, Op, ParameterKind, Shape, same_padding};
+use crate::graph::{Graph, Op, ParameterKind, same_padding};
 use crate::parameters::{Parameter, Parameters};
 
 /// How much of the old running statistics a training step keeps away: torch's "momentum".
@@ -23,7 +23,6 @@ pub(crate) enum Mode {
 /// A graph with its parameters as torch tensors.
 pub(crate) struct Network {
     pub(crate) graph: Graph,
-    shapes: Vec<Shape>,
     /// Every parameter and statistic, f32.
     pub(crate) tensors: BTreeMap<String, Tensor>,
     /// The type in which activations are computed.
@@ -38,7 +37,6 @@ impl Network {
         device: Device,
         compute: Kind,
     ) -> Result<Self> {
-        let shapes = graph.shapes()?;
         let mut tensors = BTreeMap::new();
         for spec in graph.parameters()? {
             let p = parameters
@@ -50,7 +48,6 @@ impl Network {
         }
         Ok(Self {
             graph,
-            shapes,
             tensors,
             compute,
         })
@@ -77,22 +74,19 @@ impl Network {
                     let all = (0..node.inputs.len()).map(input);
                     Tensor::cat(&all.collect::<Result<Vec<_>>>()?, 1)
                 }
-                Op::UpsampleNearest(_) => {
-                    input(0)?.upsample_nearest2d(self.size(values.len())?, None, None)
+                Op::UpsampleNearest(f) => {
+                    let x = input(0)?;
+                    x.upsample_nearest2d(enlarged(x, *f), None, None)
                 }
-                Op::UpsampleBilinear(_) => {
-                    input(0)?.upsample_bilinear2d(self.size(values.len())?, false, None, None)
+                Op::UpsampleBilinear(f) => {
+                    let x = input(0)?;
+                    x.upsample_bilinear2d(enlarged(x, *f), false, None, None)
                 }
             };
             values.push(value);
         }
         let logits = values.pop().context("the graph is empty")?;
         Ok(logits.to_kind(Kind::Float))
-    }
-
-    fn size(&self, node: usize) -> Result<[i64; 2]> {
-        let s = self.shapes.get(node).context("node without shape")?;
-        Ok([s.height as i64, s.width as i64])
     }
 
     fn tensor(&self, node: &str, part: &str) -> Result<&Tensor> {
@@ -151,6 +145,12 @@ impl Network {
             true,
         ))
     }
+}
+
+/// Rows and columns of a picture enlarged by a whole factor.
+fn enlarged(x: &Tensor, factor: usize) -> [i64; 2] {
+    let size = x.size();
+    [2, 3].map(|axis| size.get(axis).copied().unwrap_or(0) * factor as i64)
 }
 
 /// A depthwise 5x5 convolution as the sum of four 3x3 ones, of a kernel with a sixth row and column of zeros. oneDNN has no
