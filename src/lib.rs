@@ -21,6 +21,7 @@
 
 pub mod alloc;
 pub mod camera;
+pub mod cli;
 pub mod config;
 pub mod geometry;
 pub mod inference;

@@ -1,13 +1,13 @@
 //! `alight replay`: the whole pipeline over recorded or drawn pictures.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod writer;
+
+use std::path::PathBuf;
 
 use anyhow::anyhow;
-use image::RgbImage;
 
 use super::progress::Progress;
-use super::{Failure, model, output};
+use super::{Failure, model};
 use crate::camera::{self, Frame, FrameSource, SourceEvent};
 use crate::config::Settings;
 use crate::geometry::CameraModel;
@@ -16,16 +16,11 @@ use crate::inference::manifest::sha256_hex;
 use crate::inference::tract::TractSegmenter;
 use crate::landing::Landing;
 use crate::pipeline::pose::{PoseConfig, PoseProvider};
-use crate::pipeline::{KnownPose, Step, Stepped};
-use crate::record::{DecisionLine, DecisionWriter, Provenance, SkippedFrame, Tally};
-use crate::sim::DrawnFlight;
+use crate::pipeline::{KnownPose, Stepped};
+use crate::record::Provenance;
+use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, SystemClock};
-use crate::view::{FrameRow, Overlay, OverlayInput, ReportInput, jpeg, thumbnail, write_report};
-
-/// Width of the pictures in the report, pixels.
-const THUMBNAIL_WIDTH: u32 = 320;
-/// JPEG quality of overlay pictures.
-const OVERLAY_QUALITY: u8 = 85;
+use writer::Writer;
 
 /// Writes `decisions.jsonl` (a line a frame), `summary.json`, `overlay/` pictures and `report.html`.
 ///
@@ -40,7 +35,7 @@ Examples:
   alight replay --out out/demo
   alight replay photos/ --height 25 --hfov 70 --out out/photos
   alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight")]
-pub struct Args {
+pub(super) struct Args {
     /// Folder of pictures, picture, or video. Default: a drawn flight.
     source: Option<PathBuf>,
     /// Folder to write into; made if need be.
@@ -53,7 +48,12 @@ pub struct Args {
     #[arg(long, value_name = "DEG", allow_negative_numbers = true)]
     hfov: Option<f64>,
     /// Pictures a second, where the source has no times.
-    #[arg(long, value_name = "N", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     fps: f64,
     /// Looks that confirm a site. Default: 1 for a folder or a picture, else the configuration's.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -74,7 +74,7 @@ pub struct Args {
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     check(args)?;
     let mut settings = model::settings(args.config.as_deref())?;
     let lens = lens(args, &settings)?;
@@ -82,7 +82,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let segmenter = model::load(args.model.as_deref(), &settings)?;
     apply_looks(args, &mut settings);
     if !settings.sets_landable_threshold {
-        settings.values.landing.hazard.landable_threshold = f64::from(segmenter.manifest().output.landable_threshold);
+        settings.values.landing.hazard.landable_threshold =
+            f64::from(segmenter.manifest().output.landable_threshold);
     }
     let provenance = provenance(args, &settings, &segmenter);
     let landing = Landing::new(settings.values.landing.clone()).map_err(Failure::input)?;
@@ -95,7 +96,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     .map_err(Failure::input)?;
     let mut replay = Replay {
         stages: Stepped::new(segmenter, poses, landing),
-        writer: Writer::create(args, provenance)?,
+        writer: Writer::create(&args.out, provenance)?,
         clock: SystemClock::start(),
     };
     let mut progress = Progress::new("frames", source.frames().len_hint());
@@ -105,9 +106,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 let known = source.known_pose(&frame);
                 replay.decide(&frame, known)?;
             }
-            SourceEvent::Skipped { seq, source, reason } => replay.writer.skipped(seq, &source, reason),
+            SourceEvent::Skipped {
+                seq,
+                source,
+                reason,
+            } => replay.writer.skipped(seq, &source, reason),
             SourceEvent::End { warning } => {
-                replay.writer.warned(warning);
+                warning.into_iter().for_each(|w| replay.writer.warned(w));
                 break;
             }
         }
@@ -123,27 +128,39 @@ fn check(args: &Args) -> Result<(), Failure> {
     if let Some(h) = args.height
         && !(h.is_finite() && h > 0.0)
     {
-        return refuse(format!("--height {h}: must be above 0 metres and finite; give the camera's height above the ground"));
+        return refuse(format!(
+            "--height {h}: must be above 0 metres and finite; give the camera's height above the ground"
+        ));
     }
     if let Some(v) = args.hfov
         && !(v > 1.0 && v < 179.0)
     {
-        return refuse(format!("--hfov {v}: must lie between 1 and 179 degrees; give the camera's horizontal field of view"));
+        return refuse(format!(
+            "--hfov {v}: must lie between 1 and 179 degrees; give the camera's horizontal field of view"
+        ));
     }
     if let Some(n) = args.looks
         && !(1..=100).contains(&n)
     {
-        return refuse(format!("--looks {n}: must lie in 1..=100; give the number of looks that confirm a site"));
+        return refuse(format!(
+            "--looks {n}: must lie in 1..=100; give the number of looks that confirm a site"
+        ));
     }
     if !(args.fps.is_finite() && args.fps > 0.0) {
-        return refuse(format!("--fps {}: must be above 0 and finite; give the pictures a second", args.fps));
+        return refuse(format!(
+            "--fps {}: must be above 0 and finite; give the pictures a second",
+            args.fps
+        ));
     }
     Ok(())
 }
 
 fn apply_looks(args: &Args, settings: &mut Settings) {
-    let is_folder_or_picture = args.source.as_deref().is_some_and(|s| s.is_dir() || camera::is_picture(s));
-    let looks = args.looks.and_then(|n| u32::try_from(n).ok()).or(is_folder_or_picture.then_some(1));
+    let is_pictures = args.source.as_deref().is_some_and(camera::is_pictures);
+    let looks = args
+        .looks
+        .and_then(|n| u32::try_from(n).ok())
+        .or(is_pictures.then_some(1));
     if let Some(looks) = looks {
         let track = &mut settings.values.landing.track;
         track.looks_to_confirm = looks;
@@ -154,7 +171,9 @@ fn apply_looks(args: &Args, settings: &mut Settings) {
 /// The calibrated lens, unless `--hfov` says otherwise.
 fn lens(args: &Args, settings: &Settings) -> Result<Option<CameraModel>, Failure> {
     match &settings.values.camera.calibration {
-        Some(file) if args.hfov.is_none() => CameraModel::load(file).map(Some).map_err(Failure::input),
+        Some(file) if args.hfov.is_none() => {
+            CameraModel::load(file).map(Some).map_err(Failure::input)
+        }
         _ => Ok(None),
     }
 }
@@ -183,8 +202,15 @@ enum Source {
 impl Source {
     fn open(args: &Args) -> Result<Self, Failure> {
         match &args.source {
-            Some(path) => camera::open(path, args.fps).map(Self::Files).map_err(Failure::input),
-            None => Ok(Self::Drawn(Box::new(DrawnFlight::new(args.seed)))),
+            Some(path) => camera::open(path, args.fps)
+                .map(Self::Files)
+                .map_err(Failure::input),
+            None => DrawnFlight::new(FlightSpec {
+                seed: args.seed,
+                ..FlightSpec::default()
+            })
+            .map(|flight| Self::Drawn(Box::new(flight)))
+            .map_err(Failure::working),
         }
     }
 
@@ -198,14 +224,17 @@ impl Source {
     fn known_pose(&self, frame: &Frame) -> Option<KnownPose> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(KnownPose { pose: d.pose(frame.seq), mount: d.mount() }),
+            Self::Drawn(d) => Some(KnownPose {
+                pose: d.pose(frame.seq),
+                mount: *d.mount(),
+            }),
         }
     }
 
     fn camera(&self) -> Option<CameraModel> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(d.camera_model()),
+            Self::Drawn(d) => Some(d.camera_model().clone()),
         }
     }
 }
@@ -226,104 +255,8 @@ impl Replay {
 
     fn finish(self, settings: &Settings) -> Result<(), Failure> {
         let elapsed = self.clock.now().since(crate::time::MonoTime::ZERO);
-        self.writer.finish(&self.stages, settings, elapsed)
-    }
-}
-
-/// Everything that a replay leaves on disk.
-struct Writer {
-    out: PathBuf,
-    decisions: DecisionWriter,
-    tally: Tally,
-    rows: Vec<FrameRow>,
-    overlay: Overlay,
-    canvas: RgbImage,
-    last_note: Option<String>,
-    /// Frames with a pose: without any, the input was of no use.
-    placed: u64,
-}
-
-impl Writer {
-    fn create(args: &Args, provenance: Provenance) -> Result<Self, Failure> {
-        let out = output::folder(&args.out)?;
-        let overlays = out.join("overlay");
-        output::written(std::fs::create_dir_all(&overlays), &overlays)?;
-        Ok(Self {
-            decisions: DecisionWriter::create(&out.join("decisions.jsonl")).map_err(Failure::working)?,
-            tally: Tally::new(provenance),
-            rows: Vec::new(),
-            overlay: Overlay::new(),
-            canvas: RgbImage::default(),
-            last_note: None,
-            placed: 0,
-            out,
-        })
-    }
-
-    fn skipped(&mut self, seq: u64, source: &str, reason: String) {
-        log::warn!("{source}: {reason}; skipped");
-        self.tally.skipped(SkippedFrame { seq, source: source.to_owned(), reason });
-    }
-
-    fn warned(&mut self, warning: Option<String>) {
-        if let Some(w) = warning {
-            log::warn!("{w}");
-            self.tally.warned(w);
-        }
-    }
-
-    fn decided(&mut self, frame: &Frame, step: &Step<'_>, latency: Duration) -> Result<(), Failure> {
-        for note in &step.notes {
-            // The same note on every frame is said once.
-            if self.last_note.as_ref() != Some(note) {
-                self.warned(Some(format!("{}: {note}", frame.source)));
-                self.last_note = Some(note.clone());
-            }
-        }
-        self.placed += u64::from(step.view.is_some());
-        let line = DecisionLine::new(step.decision, &frame.source, latency);
-        self.decisions.append(&line).map_err(Failure::working)?;
-        self.tally.decided(&line);
-        let input = OverlayInput {
-            picture: &frame.image,
-            segmentation: step.segmentation,
-            view: step.view.as_ref(),
-            decision: step.decision,
-        };
-        self.overlay.draw(&input, &mut self.canvas);
-        let stem = Path::new(&*frame.source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let file = self.out.join("overlay").join(format!("{:06}_{stem}.jpg", frame.seq));
-        output::written(std::fs::write(&file, jpeg(&self.canvas, OVERLAY_QUALITY)), &file)?;
-        self.rows.push(FrameRow { line, thumbnail: Some(thumbnail(&self.canvas, THUMBNAIL_WIDTH)) });
-        Ok(())
-    }
-
-    fn finish(self, stages: &Stepped<TractSegmenter>, settings: &Settings, elapsed: Duration) -> Result<(), Failure> {
-        let summary = self.tally.finish(elapsed);
-        summary.write(&self.out.join("summary.json")).map_err(Failure::working)?;
-        let report = self.out.join("report.html");
-        let input = ReportInput {
-            summary: &summary,
-            frames: &self.rows,
-            map: Some(stages.landing().snapshot()),
-            config_toml: &toml::to_string(&settings.values).unwrap_or_default(),
-        };
-        output::written(
-            std::fs::File::create(&report).and_then(|f| write_report(&input, std::io::BufWriter::new(f))),
-            &report,
-        )?;
-        let (input, skipped) = (&summary.provenance.input, summary.skipped);
-        if summary.frames == 0 {
-            return Err(Failure::Input(anyhow!("{input}: no usable frame ({skipped} skipped)")));
-        }
-        if self.placed == 0 {
-            let why = self.last_note.unwrap_or_default();
-            return Err(Failure::Input(anyhow!("{input}: no frame could be placed over the ground: {why}")));
-        }
-        log::info!(
-            "{} frames: {} with a site, {} on hold, {} skipped -> {}",
-            summary.frames, summary.sites, summary.holds, summary.skipped, report.display()
-        );
-        Ok(())
+        let config = toml::to_string(&settings.values).unwrap_or_default();
+        self.writer
+            .finish(self.stages.landing().snapshot(), &config, elapsed)
     }
 }

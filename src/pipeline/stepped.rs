@@ -34,6 +34,8 @@ pub struct Step<'a> {
     pub segmentation: Option<&'a SegmentationMap>,
     /// From pixels to the ground; `None` without a pose.
     pub view: Option<View>,
+    /// Whether the map began anew with this frame.
+    pub new_map: bool,
     /// Things that the user should know about this frame.
     pub notes: Vec<String>,
 }
@@ -61,7 +63,7 @@ impl<S: Segmenter> Stepped<S> {
     /// Virtual time stands at the frame's capture: the decision is as old as the frame, whatever this machine's speed.
     pub fn step(&mut self, frame: &Frame, known: Option<KnownPose>) -> Step<'_> {
         let now = frame.captured_at;
-        let mut notes = Vec::new();
+        let (mut notes, mut new_map) = (Vec::new(), false);
         let placed = match known {
             Some(k) => self.poses.given(frame, k.pose, &k.mount),
             None => self.poses.pose(frame),
@@ -69,12 +71,13 @@ impl<S: Segmenter> Stepped<S> {
         let view = match placed {
             Ok(FramePose {
                 view,
-                new_map,
+                new_map: begins,
                 notes: said,
                 ..
             }) => {
                 notes.extend(said.iter().map(ToString::to_string));
-                if new_map {
+                new_map = begins;
+                if begins {
                     self.landing.start_new_map();
                 }
                 Some(view)
@@ -108,6 +111,7 @@ impl<S: Segmenter> Stepped<S> {
             decision,
             segmentation,
             view,
+            new_map,
             notes,
         }
     }

@@ -1,0 +1,189 @@
+//! The ground's colours, blended into the picture.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+
+use crate::inference::SegmentationMap;
+use crate::inference::classes::Surface;
+use crate::view::palette::{self, Rgb};
+
+/// Share of the surface's colour, of 256, over ground.
+const GROUND: u16 = 80;
+/// The same over people and vehicles.
+const DANGER: u16 = 150;
+/// The line around people and vehicles.
+const CONTOUR: Rgb = [255, 214, 220];
+/// Bytes a cell: red, green, blue, and 255 for people and vehicles.
+const CELL: usize = 4;
+/// Larger pictures take the nearest cell, which needs no buffer of their size.
+const SMOOTH_PIXELS: usize = 4 << 20;
+
+/// How many cells show each surface.
+pub(super) type Shown = [u32; Surface::COUNT];
+
+/// Buffers that are kept from frame to frame.
+#[derive(Debug, Default)]
+pub(super) struct Tint {
+    cells: Vec<u8>,
+    pixels: Vec<u8>,
+    resizer: Resizer,
+}
+
+impl Tint {
+    /// Writes the tinted picture into the upper part of `out`, which is as wide and at least as high. A segmentation
+    /// whose size does not fit its numbers is left out.
+    pub(super) fn blend(
+        &mut self,
+        picture: &RgbImage,
+        segmentation: Option<&SegmentationMap>,
+        out: &mut RgbImage,
+    ) -> Shown {
+        let shown = segmentation.and_then(|s| {
+            let shown = self.paint_cells(s)?;
+            self.stretch((s.width, s.height), picture.dimensions())?;
+            Some(shown)
+        });
+        let target: &mut [u8] = out;
+        if shown.is_none() {
+            for (o, p) in target.iter_mut().zip(picture.iter()) {
+                *o = *p;
+            }
+            return Shown::default();
+        }
+        let looks = looks();
+        let source = picture.chunks_exact(3).zip(self.pixels.chunks_exact(CELL));
+        for (o, (p, t)) in target.chunks_exact_mut(3).zip(source) {
+            let &[r, g, b, danger] = t else { continue };
+            let (share, line) = looks.get(usize::from(danger)).copied().unwrap_or((0, 0));
+            for (((o, p), t), c) in o.iter_mut().zip(p).zip([r, g, b]).zip(CONTOUR) {
+                let tinted = (u16::from(*p) * (256 - share) + u16::from(t) * share) >> 8;
+                *o = ((tinted * (256 - line) + u16::from(c) * line) >> 8) as u8;
+            }
+        }
+        shown.unwrap_or_default()
+    }
+
+    /// The colour of each cell of the network's output.
+    fn paint_cells(&mut self, s: &SegmentationMap) -> Option<Shown> {
+        let cells = s.width.checked_mul(s.height)?;
+        if cells == 0 || s.surfaces.len() != cells.checked_mul(Surface::COUNT)? {
+            return None;
+        }
+        let mut shown = Shown::default();
+        self.cells.clear();
+        for probabilities in s.surfaces.chunks_exact(Surface::COUNT) {
+            let surface = likeliest(probabilities);
+            let [r, g, b] = palette::surface(surface);
+            let danger = if surface.moves() { 255 } else { 0 };
+            self.cells.extend_from_slice(&[r, g, b, danger]);
+            if let Some(n) = shown.get_mut(surface as usize) {
+                *n += 1;
+            }
+        }
+        Some(shown)
+    }
+
+    /// Cells to pixels, blended at the borders so that they do not look like stairs.
+    fn stretch(&mut self, (cw, ch): (usize, usize), (w, h): (u32, u32)) -> Option<()> {
+        let pixels = w as usize * h as usize;
+        self.pixels.resize(pixels * CELL, 0);
+        let cells = ImageRef::new(cw as u32, ch as u32, &self.cells, PixelType::U8x4).ok()?;
+        let mut stretched = Image::from_slice_u8(w, h, &mut self.pixels, PixelType::U8x4).ok()?;
+        let way = if pixels <= SMOOTH_PIXELS {
+            ResizeAlg::Interpolation(FilterType::Bilinear)
+        } else {
+            ResizeAlg::Nearest
+        };
+        let options = ResizeOptions::new().resize_alg(way).use_alpha(false);
+        self.resizer.resize(&cells, &mut stretched, &options).ok()
+    }
+}
+
+/// The surface with the greatest probability; unknown when no number is greater than another, as with NaN.
+fn likeliest(probabilities: &[f32]) -> Surface {
+    let mut best = (Surface::Unknown, 0.0);
+    for (surface, &p) in Surface::ALL.into_iter().zip(probabilities) {
+        if p > best.1 {
+            best = (surface, p);
+        }
+    }
+    best.0
+}
+
+/// For each value of the danger channel: the tint's share and the contour's, of 256. The contour lies where the
+/// channel passes one half.
+fn looks() -> [(u16, u16); 256] {
+    std::array::from_fn(|v| {
+        let v = v as u16;
+        let share = GROUND + (DANGER - GROUND) * v / 255;
+        let off_middle = v.abs_diff(128);
+        (share, 230u16.saturating_sub(off_middle * 230 / 80))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::overlay::testing::segmentation;
+
+    #[test]
+    fn each_surface_pulls_the_picture_towards_its_colour() {
+        let picture = RgbImage::from_pixel(64, 32, image::Rgb([128, 128, 128]));
+        for surface in Surface::ALL {
+            let s = segmentation((8, 4), |_, _| surface);
+            let mut out = RgbImage::new(64, 32);
+            let shown = Tint::default().blend(&picture, Some(&s), &mut out);
+            assert_eq!(shown[surface as usize], 32);
+            let pull = |v: u8, c: u8| (i16::from(v) - 128) * (i16::from(c) - 128).signum();
+            for pixel in out.pixels() {
+                for (v, c) in pixel.0.into_iter().zip(palette::surface(surface)) {
+                    assert!(pull(v, c) >= 0, "{surface:?}: {pixel:?}");
+                }
+            }
+            assert_ne!(out.get_pixel(3, 3).0, [128; 3]);
+        }
+    }
+
+    #[test]
+    fn a_person_is_redder_than_its_ground_and_has_a_contour() {
+        let picture = RgbImage::from_pixel(120, 120, image::Rgb([128, 128, 128]));
+        let s = segmentation((12, 12), |u, v| {
+            if (4..8).contains(&u) && (4..8).contains(&v) {
+                Surface::Person
+            } else {
+                Surface::Firm
+            }
+        });
+        let mut out = RgbImage::new(120, 120);
+        Tint::default().blend(&picture, Some(&s), &mut out);
+        let (inside, edge, ground) = (
+            out.get_pixel(60, 60).0,
+            out.get_pixel(40, 60).0,
+            out.get_pixel(10, 10).0,
+        );
+        assert!(inside[0] > 180 && inside[1] < 80, "{inside:?}");
+        assert!(edge[0] > 220 && edge[1] > 150, "{edge:?}");
+        assert!(ground[1] > ground[0], "{ground:?}");
+    }
+
+    #[test]
+    fn without_a_usable_segmentation_the_picture_stays_as_it_is() {
+        let picture = RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let mut torn = segmentation((8, 4), |_, _| Surface::Soft);
+        torn.surfaces.pop();
+        let empty = SegmentationMap::default();
+        for s in [None, Some(&torn), Some(&empty)] {
+            let mut out = RgbImage::new(9, 9);
+            Tint::default().blend(&picture, s, &mut out);
+            assert_eq!(out.get_pixel(8, 6).0, [8, 6, 9]);
+            assert_eq!(out.get_pixel(8, 8).0, [0, 0, 0]);
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_unknown_ground() {
+        assert_eq!(likeliest(&[f32::NAN; Surface::COUNT]), Surface::Unknown);
+        assert_eq!(likeliest(&[0.1, 0.9]), Surface::Soft);
+    }
+}
