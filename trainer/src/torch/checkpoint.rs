@@ -85,7 +85,8 @@ pub(crate) fn load(
     for (prefix, tensors) in groups {
         for (name, t) in tensors.iter_mut() {
             let saved = all.get(&format!("{prefix}{name}"));
-            let saved = saved.with_context(|| format!("{} lacks {prefix}{name}", path.display()))?;
+            let saved =
+                saved.with_context(|| format!("{} lacks {prefix}{name}", path.display()))?;
             copy_into(t, &tensor_of(saved));
         }
     }

@@ -115,7 +115,11 @@ impl Network {
         let is_depthwise = groups > 1;
         // oneDNN has no bfloat16 kernel for the data gradient of a depthwise convolution with a stride, and falls back to one
         // that takes longer than the rest of the network; its 32-bit one is fast.
-        let kind = if is_depthwise && stride > 1 { Kind::Float } else { self.compute };
+        let kind = if is_depthwise && stride > 1 {
+            Kind::Float
+        } else {
+            self.compute
+        };
         let weight = self.tensor(name, "weight")?.to_kind(kind);
         let sides = [left, right, top, bottom].map(|v| v as i64);
         if is_depthwise && kernel == 5 {
@@ -128,8 +132,19 @@ impl Network {
         } else {
             (x.to_kind(kind).constant_pad_nd(sides), [0, 0])
         };
-        let bias = if has_bias { Some(self.tensor(name, "bias")?.to_kind(kind)) } else { None };
-        let y = x.conv2d(&weight, bias, [stride as i64; 2], padding, [1, 1], groups as i64);
+        let bias = if has_bias {
+            Some(self.tensor(name, "bias")?.to_kind(kind))
+        } else {
+            None
+        };
+        let y = x.conv2d(
+            &weight,
+            bias,
+            [stride as i64; 2],
+            padding,
+            [1, 1],
+            groups as i64,
+        );
         Ok(y.to_kind(self.compute))
     }
 
