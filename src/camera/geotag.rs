@@ -154,3 +154,6 @@ fn dji_number(document: &Document<'_>, name: &str) -> Option<f64> {
     let value: f64 = text.trim().parse().ok()?;
     value.is_finite().then_some(value)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -86,6 +86,12 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
+/// Whether `path` is a folder of pictures or one picture (by its name), and not a video.
+#[must_use]
+pub fn is_pictures(path: &Path) -> bool {
+    path.is_dir() || path.file_name().is_some_and(is_picture_name)
+}
+
 fn is_picture_name(name: &OsStr) -> bool {
     let hidden = name.as_encoded_bytes().starts_with(b".");
     let extension = Path::new(name).extension().unwrap_or_default();
@@ -125,5 +131,130 @@ impl FrameSource for ImageFolder {
 
     fn len_hint(&self) -> Option<u64> {
         Some(self.files.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rstest::rstest;
+    use tempfile::tempdir;
+
+    use super::super::open;
+    use super::super::picture::tests::{drawn, jpeg};
+    use super::*;
+
+    /// Everything that a source says, a word each.
+    fn story(source: &mut dyn FrameSource) -> Vec<String> {
+        let mut story = Vec::new();
+        loop {
+            match source.next_event() {
+                SourceEvent::Frame(f) => {
+                    let time = f.captured_at.as_secs_f64();
+                    story.push(format!("{} {} at {time:.2}", f.seq, f.source));
+                }
+                SourceEvent::Skipped { seq, source, .. } => {
+                    story.push(format!("{seq} {source} skipped"));
+                }
+                SourceEvent::End { warning } => {
+                    assert_eq!(warning, None);
+                    assert!(matches!(source.next_event(), SourceEvent::End { .. }));
+                    return story;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_come_in_byte_order_and_the_unreadable_keep_their_number() {
+        let folder = tempdir().unwrap();
+        let picture = jpeg(&drawn(16, 12));
+        for name in ["b.jpg", "B.JPEG", "a10.jpg", "a9.jpg", ".hidden.jpg"] {
+            fs::write(folder.path().join(name), &picture).unwrap();
+        }
+        drawn(16, 12).save(folder.path().join("c.PNG")).unwrap();
+        fs::write(folder.path().join("a8.jpg"), &picture[..picture.len() / 2]).unwrap();
+        fs::write(folder.path().join("d.jpg"), "").unwrap();
+        fs::write(folder.path().join("notes.txt"), "not a picture").unwrap();
+        fs::create_dir(folder.path().join("e.jpg")).unwrap();
+        let expected = [
+            "0 B.JPEG at 0.00",
+            "1 a10.jpg at 0.50",
+            "2 a8.jpg skipped",
+            "3 a9.jpg at 1.50",
+            "4 b.jpg at 2.00",
+            "5 c.PNG at 2.50",
+            "6 d.jpg skipped",
+        ];
+        let mut source = ImageFolder::open(folder.path(), 2.0).unwrap();
+        assert_eq!(source.len_hint(), Some(7));
+        assert_eq!(story(&mut source), expected);
+        assert_eq!(story(open(folder.path(), 2.0).unwrap().as_mut()), expected);
+    }
+
+    #[test]
+    fn a_single_picture_is_a_source_of_one_frame() {
+        let folder = tempdir().unwrap();
+        // By its content: the name does not matter.
+        let path = folder.path().join("picture.dat");
+        fs::write(&path, jpeg(&drawn(16, 12))).unwrap();
+        let mut source = open(&path, 1.0).unwrap();
+        assert_eq!(story(source.as_mut()), ["0 picture.dat at 0.00"]);
+    }
+
+    #[rstest]
+    #[case(0.0)]
+    #[case(-1.0)]
+    #[case(f64::NAN)]
+    #[case(f64::INFINITY)]
+    fn an_impossible_rate_names_the_flag(#[case] fps: f64) {
+        let folder = tempdir().unwrap();
+        let error = open(folder.path(), fps).err().unwrap();
+        assert!(error.to_string().contains("--fps"), "{error}");
+        assert!(ImageFolder::open(folder.path(), fps).is_err());
+    }
+
+    #[test]
+    fn unusable_paths_say_what_to_do() {
+        let folder = tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let message = |path: &Path| open(path, 1.0).err().unwrap().to_string();
+        assert!(message(&at("missing")).contains("check the path"));
+        assert!(message(folder.path()).contains("no .jpg"));
+        fs::write(at("notes.txt"), "x").unwrap();
+        assert!(message(folder.path()).contains("no .jpg"));
+        assert!(message(&at("notes.txt")).contains("accepted are"));
+        let error = ImageFolder::open(&at("notes.txt"), 1.0).unwrap_err();
+        assert!(error.to_string().contains("not a folder"));
+        fs::write(at("a.jpg"), &jpeg(&drawn(16, 12))[..200]).unwrap();
+        fs::write(at("b.jpg"), "").unwrap();
+        let said = message(folder.path());
+        assert!(
+            said.contains("none of the 2") && said.contains("a.jpg"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn real_photos_of_a_drone_carry_their_tags() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/geotagged");
+        if !folder.is_dir() {
+            println!("skipped: {} is not there", folder.display());
+            return;
+        }
+        let mut source = ImageFolder::open(&folder, 1.0).unwrap();
+        assert_eq!(source.len_hint(), Some(18));
+        while let SourceEvent::Frame(frame) = source.next_event() {
+            let tag = frame.tag.unwrap();
+            assert_eq!(frame.image.dimensions(), (1000, 562));
+            assert!((tag.relative_altitude_m.unwrap() - 40.0).abs() < 0.5);
+            assert!((tag.gimbal_pitch_deg.unwrap() + 90.0).abs() < 0.2);
+            assert!(tag.gimbal_yaw_deg.is_some() && tag.flight_yaw_deg.is_some());
+            assert!((tag.latitude_deg.unwrap() - 46.8425).abs() < 0.01);
+            assert!((tag.longitude_deg.unwrap() + 91.9945).abs() < 0.01);
+            assert_eq!(tag.focal_35mm_mm, Some(20.0));
+        }
+        assert_eq!(source.next, 18, "a photo was not readable");
     }
 }

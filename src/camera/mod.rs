@@ -9,6 +9,7 @@ mod open;
 pub mod picture;
 pub mod video;
 
+pub use images::is_pictures;
 pub use open::{OpenError, open};
 
 pub mod world;

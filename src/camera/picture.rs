@@ -185,3 +185,6 @@ fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -88,22 +88,23 @@ impl WorldCamera {
         }
         let (w, h) = (f64::from(camera.width), f64::from(camera.height));
         let corners = [(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)];
-        let mut a = SMatrix::<f64, 8, 8>::zeros();
-        let mut b = SVector::<f64, 8>::zeros();
-        for (i, (x, y)) in corners.into_iter().enumerate() {
+        let mut equations = SMatrix::<f64, 8, 8>::zeros();
+        let mut targets = SVector::<f64, 8>::zeros();
+        let mut rows = equations.row_iter_mut().zip(targets.iter_mut());
+        for (x, y) in corners {
             let [u, v] = self.through(view, Pixel { x, y })?;
-            let rows = [
-                [x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y],
-                [0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y],
-            ];
-            for (k, (row, value)) in rows.into_iter().zip([u, v]).enumerate() {
-                a.set_row(2 * i + k, &SMatrix::<f64, 1, 8>::from(row));
-                b[2 * i + k] = value;
+            for (values, value) in [
+                ([x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y], u),
+                ([0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y], v),
+            ] {
+                let (mut row, target) = rows.next()?;
+                row.copy_from_slice(&values);
+                *target = value;
             }
         }
-        let s = a.lu().solve(&b)?;
-        Some(Matrix3::new(
-            s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], 1.0,
+        let solved = equations.lu().solve(&targets)?;
+        Some(Matrix3::from_row_iterator(
+            solved.iter().copied().chain([1.0]),
         ))
     }
 
@@ -119,7 +120,7 @@ impl WorldCamera {
             };
             let middle = 0.5 * f64::from(width);
             let level = match (map(at(middle)), map(at(middle + 1.0))) {
-                (Some(a), Some(b)) => self.level((a[0] - b[0]).hypot(a[1] - b[1])),
+                (Some([x0, y0]), Some([x1, y1])) => self.level((x0 - x1).hypot(y0 - y1)),
                 _ => 0,
             };
             for (x, (rgb, class)) in row.chunks_exact_mut(3).zip(truth).enumerate() {
@@ -133,19 +134,21 @@ impl WorldCamera {
 
     /// The level whose pixels are about as large as a step of `stride` world pixels.
     fn level(&self, stride: f64) -> usize {
-        let fitting = (0..)
-            .take_while(|&i| stride > 1.5 * f64::from(1_u32 << i))
-            .count();
-        fitting.min(self.levels.len() - 1)
+        (1..self.levels.len())
+            .take_while(|&i| stride > 0.75 * f64::from(1_u32 << i))
+            .count()
     }
 
     fn sample(&self, [x, y]: [f64; 2], level: usize) -> ([u8; 3], u8) {
-        let (w, h) = self.world.truth.dimensions();
-        let inside = x >= 0.0 && y >= 0.0 && x < f64::from(w) && y < f64::from(h);
+        let (width, height) = self.world.truth.dimensions();
+        let inside = x >= 0.0 && y >= 0.0 && x < f64::from(width) && y < f64::from(height);
         if !inside {
             return (outside(x, y, self.world.metres_per_pixel), 0);
         }
-        let class = self.world.truth.get(y as usize * w as usize + x as usize..);
+        let class = self
+            .world
+            .truth
+            .get(y as usize * width as usize + x as usize..);
         let class = class
             .and_then(|rest| rest.first())
             .copied()
@@ -159,78 +162,89 @@ impl WorldCamera {
     }
 
     fn movers(&self, out: &mut WorldView, view: &View, t_s: f64) {
+        let shadow = self.world.shadow;
+        let [cast_north, cast_east] = self.world.shadow_on_ground();
         for mover in self.world.mover_positions(t_s) {
             let sprite = match mover.kind {
                 MoverKind::Person => &self.person,
                 MoverKind::Vehicle => &self.vehicle,
             };
-            let shadow = self.world.shadow;
             let Some((low, high)) = bounds(view, mover.ground, sprite.reach_m(shadow)) else {
                 continue;
             };
             let (sin, cos) = mover.heading_rad.sin_cos();
+            // From north and east to ahead and right of the mover.
+            let turn = |north: f64, east: f64| [north * cos + east * sin, east * cos - north * sin];
             let local = |px: Pixel| {
                 let g = view.ground_from_pixel(px)?;
-                let (n, e) = (
+                Some(turn(
                     g.north_m - mover.ground.north_m,
                     g.east_m - mover.ground.east_m,
-                );
-                Some([n * cos + e * sin, e * cos - n * sin])
+                ))
             };
-            let cast = self.world.shadow_on_ground();
-            let fall = [cast[0] * cos + cast[1] * sin, cast[1] * cos - cast[0] * sin];
-            for y in low[1]..high[1] {
-                for x in low[0]..high[0] {
-                    let centre = Pixel {
-                        x: f64::from(x) + 0.5,
-                        y: f64::from(y) + 0.5,
-                    };
-                    let Some(below) = out.picture.get_pixel_mut_checked(x, y) else {
-                        continue;
-                    };
-                    // Four looks a pixel soften the sprite's edge; the pixel's centre decides its class.
-                    let looks = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)].map(
-                        |(dx, dy)| {
-                            local(Pixel {
-                                x: centre.x + dx,
-                                y: centre.y + dy,
-                            })
-                        },
-                    );
-                    *below = Rgb(sprite.over(below.0, &looks, (fall, shadow.depth)));
-                    if let Some(class) = local(centre).and_then(|p| sprite.class_at(p))
-                        && let Some(truth) = out.truth.get_pixel_mut_checked(x, y)
-                    {
-                        *truth = Luma([class]);
-                    }
-                }
+            let fall = (turn(cast_north, cast_east), shadow.depth);
+            let [left, top] = low;
+            let [right, bottom] = high;
+            for (x, y) in (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))) {
+                lay(out, (x, y), sprite, local, fall);
             }
         }
+    }
+}
+
+/// Lays a sprite over one pixel of picture and truth; `local` looks from a pixel to the sprite's own metres.
+fn lay(
+    out: &mut WorldView,
+    (x, y): (u32, u32),
+    sprite: &Sprite,
+    local: impl Fn(Pixel) -> Option<[f64; 2]>,
+    fall: ([f64; 2], f64),
+) {
+    let at = |dx: f64, dy: f64| {
+        local(Pixel {
+            x: f64::from(x) + dx,
+            y: f64::from(y) + dy,
+        })
+    };
+    // Four looks a pixel soften the sprite's edge; the pixel's centre decides its class.
+    let looks = [
+        at(0.25, 0.25),
+        at(0.75, 0.25),
+        at(0.25, 0.75),
+        at(0.75, 0.75),
+    ];
+    if let Some(below) = out.picture.get_pixel_mut_checked(x, y) {
+        *below = Rgb(sprite.over(below.0, &looks, fall));
+    }
+    if let Some(class) = at(0.5, 0.5).and_then(|p| sprite.class_at(p))
+        && let Some(truth) = out.truth.get_pixel_mut_checked(x, y)
+    {
+        *truth = Luma([class]);
     }
 }
 
 /// Corners of the picture part that shows the ground within `reach` metres of a place.
 fn bounds(view: &View, at: GroundPoint, reach: f64) -> Option<([u32; 2], [u32; 2])> {
     let camera = view.camera();
-    let (mut low, mut high) = ([f64::MAX; 2], [f64::MIN; 2]);
+    let (mut left, mut top, mut right, mut bottom) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN);
     for (n, e) in [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)] {
         let px = view.pixel_from_ground(GroundPoint {
             north_m: at.north_m + n * reach,
             east_m: at.east_m + e * reach,
         })?;
-        low = [low[0].min(px.x), low[1].min(px.y)];
-        high = [high[0].max(px.x), high[1].max(px.y)];
+        (left, top) = (left.min(px.x), top.min(px.y));
+        (right, bottom) = (right.max(px.x), bottom.max(px.y));
     }
     let clip = |v: f64, end: u32| v.clamp(0.0, f64::from(end)) as u32;
     let low = [
-        clip(low[0].floor(), camera.width),
-        clip(low[1].floor(), camera.height),
+        clip(left.floor(), camera.width),
+        clip(top.floor(), camera.height),
     ];
     let high = [
-        clip(high[0].ceil(), camera.width),
-        clip(high[1].ceil(), camera.height),
+        clip(right.ceil(), camera.width),
+        clip(bottom.ceil(), camera.height),
     ];
-    (low[0] < high[0] && low[1] < high[1]).then_some((low, high))
+    Some((low, high))
 }
 
 /// Mean of each two by two pixels.
@@ -247,6 +261,10 @@ fn halved(of: &RgbImage) -> RgbImage {
 }
 
 /// Colour between the four nearest pixel centres; the border's colour goes on outside.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the usual letters of a picture's geometry"
+)]
 fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
     let (w, h) = (of.width() as usize, of.height() as usize);
     let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
@@ -264,12 +282,16 @@ fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
             _ => [0; 3],
         }
     };
-    let (a, b, c, d) = (at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1));
-    std::array::from_fn(|i| {
-        let top = a[i] * (256 - fx) + b[i] * fx;
-        let bottom = c[i] * (256 - fx) + d[i] * fx;
-        ((top * (256 - fy) + bottom * fy + 0x8000) >> 16) as u8
-    })
+    let blend = |a: [u32; 3], b: [u32; 3], f: u32| {
+        let mut mixed = a.map(|v| v * (256 - f));
+        for (m, v) in mixed.iter_mut().zip(b) {
+            *m += v * f;
+        }
+        mixed
+    };
+    let top = blend(at(x0, y0), at(x1, y0), fx);
+    let bottom = blend(at(x0, y1), at(x1, y1), fx);
+    blend(top, bottom, fy).map(|v| ((v + 0x8000) >> 16) as u8)
 }
 
 /// Grey with a grain of about half a metre: something to see, nothing to land on.
@@ -279,4 +301,160 @@ fn outside(x: f64, y: f64, metres_per_pixel: f64) -> [u8; 3] {
     let mix = (x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b))
         .wrapping_mul(0x2545_f491_4f6c_dd1d);
     [118 + ((mix as u64 >> 40) % 20) as u8; 3]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{CameraModel, CameraMount, Rotation};
+    use crate::sim::world::{DrawnSpec, Mover};
+    use crate::time::MonoTime;
+    use crate::vehicle::Pose;
+
+    /// 30 m by 20 m of a drawn world, as a mover's stage.
+    fn camera(movers: Vec<Mover>) -> WorldCamera {
+        let mut world = World::drawn(&DrawnSpec {
+            seed: 4,
+            width: 600,
+            height: 400,
+            metres_per_pixel: 0.05,
+        });
+        world.movers = movers;
+        WorldCamera::new(Arc::new(world))
+    }
+
+    fn view(height_m: f64, turned: [f64; 3]) -> View {
+        let mut pose = Pose::level_nadir(MonoTime::ZERO, height_m);
+        pose.ned_from_frd = Rotation::from_roll_pitch_yaw(turned[0], turned[1], turned[2]);
+        let model = CameraModel::from_hfov(320, 240, 60.0).unwrap();
+        View::new(model, &CameraMount::nadir(), pose)
+    }
+
+    #[test]
+    fn a_known_place_appears_at_its_pixel() {
+        let mut world = (**camera(Vec::new()).world()).clone();
+        // A red square metre 3 m north and 2 m east of the centre, on black.
+        world.picture = RgbImage::new(600, 400);
+        world.truth = GrayImage::from_pixel(600, 400, Luma([3]));
+        for (x, y) in (330..350).flat_map(|x| (130..150).map(move |y| (x, y))) {
+            world.picture.put_pixel(x, y, Rgb([255, 0, 0]));
+            world.truth.put_pixel(x, y, Luma([15]));
+        }
+        let camera = WorldCamera::new(Arc::new(world));
+        let view = view(10.0, [0.0; 3]);
+        let seen = camera.render(&view, 0.0);
+        let px = view
+            .pixel_from_ground(GroundPoint {
+                north_m: 3.0,
+                east_m: 2.0,
+            })
+            .unwrap();
+        // Focal length 277.1 pixels at 10 m: 27.7 pixels a metre, north is up.
+        assert!(
+            (px.x - (160.0 + 55.4)).abs() < 0.1 && (px.y - (120.0 - 83.1)).abs() < 0.1,
+            "{px:?}"
+        );
+        let mut centre = [0.0; 3];
+        for (x, y, p) in seen.truth.enumerate_pixels() {
+            let red = seen.picture.get_pixel(x, y).0[0];
+            if p.0 == [15] {
+                centre = [
+                    centre[0] + f64::from(x) + 0.5,
+                    centre[1] + f64::from(y) + 0.5,
+                    centre[2] + 1.0,
+                ];
+                assert!(red > 100, "truth and picture disagree at {x}, {y}");
+            } else {
+                assert!(red < 150, "truth and picture disagree at {x}, {y}");
+            }
+        }
+        let [x, y, n] = centre;
+        assert!((x / n - px.x).abs() < 0.6 && (y / n - px.y).abs() < 0.6);
+        assert!((n - 27.7 * 27.7).abs() < 60.0, "{n} pixels of person");
+    }
+
+    #[test]
+    fn the_quick_way_agrees_with_the_full_model() {
+        let camera = camera(Vec::new());
+        for turned in [[0.0; 3], [0.1, -0.05, 0.7], [-0.2, 0.25, 3.0]] {
+            let view = view(12.0, turned);
+            let h = camera.homography(&view).unwrap();
+            for (x, y) in [
+                (0.5, 0.5),
+                (319.5, 0.5),
+                (17.5, 201.5),
+                (160.0, 120.0),
+                (300.5, 239.5),
+            ] {
+                let p = h * Vector3::new(x, y, 1.0);
+                let [u, v] = camera.through(&view, Pixel { x, y }).unwrap();
+                assert!(
+                    (p.x / p.z - u).abs() < 1e-6 && (p.y / p.z - v).abs() < 1e-6,
+                    "{turned:?} {x} {y}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn with_the_horizon_in_the_picture_the_sky_is_unlabeled() {
+        let camera = camera(Vec::new());
+        let view = view(10.0, [0.0, 1.3, 0.0]);
+        assert!(camera.homography(&view).is_none());
+        let seen = camera.render(&view, 0.0);
+        assert_eq!(seen.truth.get_pixel(160, 0).0, [0]);
+    }
+
+    #[test]
+    fn outside_the_world_is_textured_grey_without_a_label() {
+        let seen = camera(Vec::new()).render(&view(100.0, [0.0; 3]), 0.0);
+        assert_eq!(seen.truth.get_pixel(2, 2).0, [0]);
+        let edge: Vec<u8> = (0..320)
+            .map(|x| seen.picture.get_pixel(x, 2).0[0])
+            .collect();
+        assert!(edge.iter().all(|g| (100..150).contains(g)));
+        assert!(edge.iter().any(|g| *g != edge[0]), "flat grey");
+        assert_ne!(seen.truth.get_pixel(160, 120).0, [0]);
+    }
+
+    #[test]
+    fn from_high_up_the_picture_is_averaged_and_not_sampled() {
+        let mut world = (**camera(Vec::new()).world()).clone();
+        // A chessboard of single pixels is grey from afar.
+        world.picture = RgbImage::from_fn(600, 400, |x, y| {
+            Rgb([if (x + y) % 2 == 0 { 0 } else { 255 }; 3])
+        });
+        let seen = WorldCamera::new(Arc::new(world)).render(&view(60.0, [0.0; 3]), 0.0);
+        for (x, y) in [(160, 120), (150, 118), (171, 125)] {
+            let grey = seen.picture.get_pixel(x, y).0[0];
+            assert!((110..145).contains(&grey), "{grey}");
+        }
+    }
+
+    #[test]
+    fn a_walker_shows_in_picture_and_truth_and_moves_at_its_speed() {
+        let walker = Mover {
+            kind: MoverKind::Person,
+            path_px: vec![[240.0, 200.0], [360.0, 200.0]],
+            speed_mps: 1.0,
+            start_s: 0.0,
+        };
+        let (with, without) = (camera(vec![walker]), camera(Vec::new()));
+        let view = view(10.0, [0.0; 3]);
+        let place = |t: f64| {
+            let (a, b) = (with.render(&view, t), without.render(&view, t));
+            let changed: Vec<f64> = a
+                .truth
+                .enumerate_pixels()
+                .filter(|(x, y, p)| p.0 == [15] && b.truth.get_pixel(*x, *y) != *p)
+                .map(|(x, _, _)| f64::from(x) + 0.5)
+                .collect();
+            assert!(changed.len() > 60, "{} pixels of person", changed.len());
+            assert_ne!(a.picture, b.picture);
+            changed.iter().sum::<f64>() / changed.len() as f64
+        };
+        // 27.7 pixels a metre, 1 m/s to the right.
+        let way = place(4.0) - place(1.0);
+        assert!((way - 83.1).abs() < 2.5, "{way}");
+    }
 }

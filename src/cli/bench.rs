@@ -13,8 +13,8 @@ use super::{Failure, model};
 use crate::alloc::allocations;
 use crate::camera::{Frame, picture};
 use crate::geometry::View;
+use crate::inference::SegmentationMap;
 use crate::inference::tract::TractSegmenter;
-use crate::inference::{SegmentationMap, Segmenter as _};
 use crate::landing::{Landing, LandingInput};
 use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, MonoTime, SystemClock};
@@ -33,7 +33,7 @@ const FRAME_STEP_S: f64 = 0.1;
 /// (logits -> probabilities -> map), select (hazard, clearance, selection, tracks, monitor), view (overlay drawing), and the total.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  alight bench --json > bench.json")]
-pub struct Args {
+pub(super) struct Args {
     /// Network: an ONNX file with its manifest (.toml) beside it. Default: the configuration's, the installed one, the
     /// one inside the program.
     #[arg(long, value_name = "FILE")]
@@ -117,10 +117,15 @@ impl std::ops::Add for Sample {
 ///
 /// # Errors
 /// See [`Failure`].
-#[expect(clippy::print_stdout, reason = "the result of this command goes to standard output")]
-pub fn run(args: &Args) -> Result<(), Failure> {
+#[expect(
+    clippy::print_stdout,
+    reason = "the result of this command goes to standard output"
+)]
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.runs == 0 || args.threads == 0 {
-        return Err(Failure::Input(anyhow!("--runs and --threads must be at least 1")));
+        return Err(Failure::Input(anyhow!(
+            "--runs and --threads must be at least 1"
+        )));
     }
     let settings = model::settings(args.config.as_deref())?;
     let files = model::files(args.model.as_deref(), &settings)?;
@@ -151,7 +156,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         },
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(Failure::working)?);
+        println!(
+            "{}",
+            serde_json::to_string(&report).map_err(Failure::working)?
+        );
     } else {
         print_table(&report);
     }
@@ -173,15 +181,27 @@ struct Bench {
 
 impl Bench {
     fn new(segmenter: TractSegmenter, landing: Landing) -> Result<Self, Failure> {
-        let spec = FlightSpec { width: FRAME.0, height: FRAME.1, ..FlightSpec::default() };
+        let spec = FlightSpec {
+            width: FRAME.0,
+            height: FRAME.1,
+            ..FlightSpec::default()
+        };
         let flight = DrawnFlight::new(spec).map_err(Failure::working)?;
         let mut encoded = Vec::new();
         let encoder = JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY);
-        flight.render(0).picture.write_with_encoder(encoder).map_err(Failure::working)?;
+        flight
+            .render(0)
+            .picture
+            .write_with_encoder(encoder)
+            .map_err(Failure::working)?;
         Ok(Self {
             clock: SystemClock::start(),
             encoded,
-            view: View::new(flight.camera_model().clone(), flight.mount(), flight.pose(0)),
+            view: View::new(
+                flight.camera_model().clone(),
+                flight.mount(),
+                flight.pose(0),
+            ),
             segmenter,
             landing,
             overlay: Overlay::new(),
@@ -211,8 +231,10 @@ impl Bench {
         (s.network, logits) = timed(&clock, || self.segmenter.infer());
         let logits = logits.map_err(Failure::working)?;
         let calibrated;
-        (s.project, calibrated) =
-            timed(&clock, || self.segmenter.calibrate(&logits, &frame, &mut self.segmentation));
+        (s.project, calibrated) = timed(&clock, || {
+            self.segmenter
+                .calibrate(&logits, &frame, &mut self.segmentation)
+        });
         calibrated.map_err(Failure::working)?;
         let input = LandingInput {
             segmentation: &self.segmentation,
@@ -220,10 +242,13 @@ impl Bench {
             picture: &frame.image,
             range_m: None,
         };
-        let (observing, observed) = timed(&clock, || self.landing.observe(&input, frame.captured_at));
+        let (observing, seen) = timed(&clock, || self.landing.observe(&input, frame.captured_at));
+        let seen = seen.map_err(|why| Failure::Working(anyhow!(why.text())))?;
         s.project = s.project + observing;
         let decision;
-        (s.select, decision) = timed(&clock, || self.landing.decide(&input, &observed, frame.captured_at));
+        (s.select, decision) = timed(&clock, || {
+            self.landing.choose(&input, &seen, frame.captured_at)
+        });
         let overlay = OverlayInput {
             picture: &frame.image,
             segmentation: Some(&self.segmentation),
@@ -289,27 +314,41 @@ fn spread(samples: Vec<Sample>) -> Spread {
         let rank = (share * v.len() as f64).ceil().max(1.0) as usize;
         ms(v.get(rank - 1).copied().unwrap_or(f64::NAN) / 1e3)
     };
-    let (wall, cpu, allocations) =
-        (sorted(|s| s.wall_ms), sorted(|s| s.cpu_ms), sorted(|s| s.allocations as f64));
+    let (wall, cpu, allocations) = (
+        sorted(|s| s.wall_ms),
+        sorted(|s| s.cpu_ms),
+        sorted(|s| s.allocations as f64),
+    );
     Spread {
         p50_ms: at(&wall, 0.5),
         p95_ms: at(&wall, 0.95),
         p99_ms: at(&wall, 0.99),
         max_ms: at(&wall, 1.0),
         cpu_p50_ms: at(&cpu, 0.5),
-        allocations: allocations.get(allocations.len() / 2).map_or(0, |n| *n as u64),
+        allocations: allocations
+            .get(allocations.len() / 2)
+            .map_or(0, |n| *n as u64),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the result of this command goes to standard output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the result of this command goes to standard output"
+)]
 fn print_table(report: &Report) {
     let s = &report.stages;
-    println!("{} ({}, {} GMAC)", report.model.file, report.model.form, report.model.gmac);
+    println!(
+        "{} ({}, {} GMAC)",
+        report.model.file, report.model.form, report.model.gmac
+    );
     println!(
         "frame {}x{}, {} runs, {} thread(s); times in ms",
         report.frame[0], report.frame[1], report.runs, report.threads
     );
-    println!("{:<11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>13}", "stage", "p50", "p95", "p99", "max", "cpu p50", "allocations");
+    println!(
+        "{:<11}{:>9}{:>9}{:>9}{:>9}{:>9}{:>13}",
+        "stage", "p50", "p95", "p99", "max", "cpu p50", "allocations"
+    );
     for (name, v) in [
         ("decode", s.decode),
         ("preprocess", s.preprocess),
@@ -325,8 +364,15 @@ fn print_table(report: &Report) {
         );
     }
     let rest = s.total.cpu_p50_ms - s.network.cpu_p50_ms;
-    println!("everything but the network: {:.0} % of the network's CPU time", 100.0 * rest / s.network.cpu_p50_ms);
-    println!("load {:.0} ms, peak memory {:.0} MB", report.load_ms, report.peak_rss_mb.unwrap_or(f64::NAN));
+    println!(
+        "everything but the network: {:.0} % of the network's CPU time",
+        100.0 * rest / s.network.cpu_p50_ms
+    );
+    println!(
+        "load {:.0} ms, peak memory {:.0} MB",
+        report.load_ms,
+        report.peak_rss_mb.unwrap_or(f64::NAN)
+    );
 }
 
 #[cfg(test)]
@@ -336,17 +382,29 @@ mod tests {
     #[test]
     fn percentiles_are_measured_values() {
         let samples = (1..=100)
-            .map(|i| Sample { wall_ms: f64::from(i), cpu_ms: f64::from(i) / 2.0, allocations: i as u64 })
+            .map(|i| Sample {
+                wall_ms: f64::from(i),
+                cpu_ms: f64::from(i) / 2.0,
+                allocations: i as u64,
+            })
             .collect();
         let s = spread(samples);
-        assert_eq!((s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms), (50.0, 95.0, 99.0, 100.0));
+        assert_eq!(
+            (s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms),
+            (50.0, 95.0, 99.0, 100.0)
+        );
         assert_eq!((s.cpu_p50_ms, s.allocations), (25.0, 51));
     }
 
     #[test]
     fn timing_sees_work_and_allocations_are_counted_where_the_counter_is_installed() {
         let clock = SystemClock::start();
-        let (sample, sum) = timed(&clock, || (0..2_000_000_u64).fold(0_u64, |a, b| a ^ b.wrapping_mul(a | 1)));
-        assert!(sample.wall_ms > 0.0 && sample.cpu_ms > 0.0, "{sample:?} {sum}");
+        let (sample, sum) = timed(&clock, || {
+            (0..2_000_000_u64).fold(0_u64, |a, b| a ^ b.wrapping_mul(a | 1))
+        });
+        assert!(
+            sample.wall_ms > 0.0 && sample.cpu_ms > 0.0,
+            "{sample:?} {sum}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     /// Bad arguments, or nothing usable in the input: exit code 2.
     Input(anyhow::Error),
     /// It failed while working: exit code 1.
@@ -14,18 +14,18 @@ pub enum Failure {
 
 impl Failure {
     /// For `map_err`: the request or its input is wrong.
-    pub fn input(e: impl Into<anyhow::Error>) -> Self {
+    pub(super) fn input(e: impl Into<anyhow::Error>) -> Self {
         Self::Input(e.into())
     }
 
     /// For `map_err`: the work went wrong.
-    pub fn working(e: impl Into<anyhow::Error>) -> Self {
+    pub(super) fn working(e: impl Into<anyhow::Error>) -> Self {
         Self::Working(e.into())
     }
 
     /// The contract's exit code.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
+    pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Input(_) => ExitCode::from(2),
             Self::Working(_) => ExitCode::from(1),

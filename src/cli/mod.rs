@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-pub use failure::Failure;
+use failure::Failure;
 
 /// Finds the safest place to land a drone.
 #[derive(Debug, Parser)]

@@ -17,9 +17,13 @@ const MANIFEST: &str = include_str!("../../models/landing.toml");
 ///
 /// # Errors
 /// Exit code 2: the network or its manifest is missing or wrong.
-pub fn load(flag: Option<&Path>, settings: &Settings) -> Result<TractSegmenter, Failure> {
+pub(super) fn load(flag: Option<&Path>, settings: &Settings) -> Result<TractSegmenter, Failure> {
     let files = files(flag, settings)?;
-    log::info!("network: {} ({})", files.origin.display(), files.manifest.name);
+    log::info!(
+        "network: {} ({})",
+        files.origin.display(),
+        files.manifest.name
+    );
     TractSegmenter::new(&files).map_err(Failure::input)
 }
 
@@ -27,7 +31,7 @@ pub fn load(flag: Option<&Path>, settings: &Settings) -> Result<TractSegmenter, 
 ///
 /// # Errors
 /// Exit code 2, as [`load`].
-pub fn files(flag: Option<&Path>, settings: &Settings) -> Result<ModelFiles, Failure> {
+pub(super) fn files(flag: Option<&Path>, settings: &Settings) -> Result<ModelFiles, Failure> {
     let chosen: Option<PathBuf> = flag
         .map(Path::to_owned)
         .or_else(|| settings.values.model.file.clone())
@@ -43,6 +47,9 @@ pub fn files(flag: Option<&Path>, settings: &Settings) -> Result<ModelFiles, Fai
 ///
 /// # Errors
 /// Exit code 2: file, key, value, remedy.
-pub fn settings(flag: Option<&Path>) -> Result<Settings, Failure> {
-    flag.map_or_else(|| Ok(Settings::default()), |file| Settings::load(file).map_err(Failure::input))
+pub(super) fn settings(flag: Option<&Path>) -> Result<Settings, Failure> {
+    flag.map_or_else(
+        || Ok(Settings::default()),
+        |file| Settings::load(file).map_err(Failure::input),
+    )
 }

@@ -10,9 +10,12 @@ use super::Failure;
 ///
 /// # Errors
 /// Exit code 2: the path and what to do.
-pub fn folder(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn folder(path: &Path) -> Result<PathBuf, Failure> {
     let refuse = |e: std::io::Error| {
-        Failure::Input(anyhow!("--out {}: {e}; give a folder that you may write to", path.display()))
+        Failure::Input(anyhow!(
+            "--out {}: {e}; give a folder that you may write to",
+            path.display()
+        ))
     };
     std::fs::create_dir_all(path).map_err(refuse)?;
     let probe = path.join(".alight-write-test");
@@ -25,6 +28,9 @@ pub fn folder(path: &Path) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// Exit code 1: the file and the system's reason.
-pub fn written<T, E: std::fmt::Display>(result: Result<T, E>, file: &Path) -> Result<T, Failure> {
+pub(super) fn written<T, E: std::fmt::Display>(
+    result: Result<T, E>,
+    file: &Path,
+) -> Result<T, Failure> {
     result.map_err(|e| Failure::Working(anyhow!("{}: {e}; is the disk full?", file.display())))
 }

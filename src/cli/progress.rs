@@ -12,7 +12,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Counts steps towards a total that may be unknown. Writes to standard error.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     what: &'static str,
     clock: SystemClock,
@@ -23,9 +23,13 @@ pub struct Progress {
 impl Progress {
     /// `what` is the plural noun of what is counted.
     #[must_use]
-    pub fn new(what: &'static str, total: Option<u64>) -> Self {
+    pub(super) fn new(what: &'static str, total: Option<u64>) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = if total.is_some() {
             "{bar:32} {pos}/{len} {msg} ({per_sec}, {eta} left)"
@@ -37,22 +41,31 @@ impl Progress {
         }
         bar.set_message(what);
         let clock = SystemClock::start();
-        Self { bar, what, last_line: clock.now(), clock, plain }
+        Self {
+            bar,
+            what,
+            last_line: clock.now(),
+            clock,
+            plain,
+        }
     }
 
     /// One step done.
-    pub fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         self.bar.inc(1);
         let now = self.clock.now();
         if self.plain && now.since(self.last_line) >= LINE_EVERY {
             self.last_line = now;
-            let total = self.bar.length().map_or_else(String::new, |n| format!(" of {n}"));
+            let total = self
+                .bar
+                .length()
+                .map_or_else(String::new, |n| format!(" of {n}"));
             log::info!("{}{total} {}", self.bar.position(), self.what);
         }
     }
 
     /// Clears the bar, so that results follow on a clean line.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -35,7 +35,7 @@ Examples:
   alight replay --out out/demo
   alight replay photos/ --height 25 --hfov 70 --out out/photos
   alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight")]
-pub struct Args {
+pub(super) struct Args {
     /// Folder of pictures, picture, or video. Default: a drawn flight.
     source: Option<PathBuf>,
     /// Folder to write into; made if need be.
@@ -48,7 +48,12 @@ pub struct Args {
     #[arg(long, value_name = "DEG", allow_negative_numbers = true)]
     hfov: Option<f64>,
     /// Pictures a second, where the source has no times.
-    #[arg(long, value_name = "N", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     fps: f64,
     /// Looks that confirm a site. Default: 1 for a folder or a picture, else the configuration's.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -69,7 +74,7 @@ pub struct Args {
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     check(args)?;
     let mut settings = model::settings(args.config.as_deref())?;
     let lens = lens(args, &settings)?;
@@ -77,7 +82,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let segmenter = model::load(args.model.as_deref(), &settings)?;
     apply_looks(args, &mut settings);
     if !settings.sets_landable_threshold {
-        settings.values.landing.hazard.landable_threshold = f64::from(segmenter.manifest().output.landable_threshold);
+        settings.values.landing.hazard.landable_threshold =
+            f64::from(segmenter.manifest().output.landable_threshold);
     }
     let provenance = provenance(args, &settings, &segmenter);
     let landing = Landing::new(settings.values.landing.clone()).map_err(Failure::input)?;
@@ -100,7 +106,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 let known = source.known_pose(&frame);
                 replay.decide(&frame, known)?;
             }
-            SourceEvent::Skipped { seq, source, reason } => replay.writer.skipped(seq, &source, reason),
+            SourceEvent::Skipped {
+                seq,
+                source,
+                reason,
+            } => replay.writer.skipped(seq, &source, reason),
             SourceEvent::End { warning } => {
                 warning.into_iter().for_each(|w| replay.writer.warned(w));
                 break;
@@ -118,27 +128,39 @@ fn check(args: &Args) -> Result<(), Failure> {
     if let Some(h) = args.height
         && !(h.is_finite() && h > 0.0)
     {
-        return refuse(format!("--height {h}: must be above 0 metres and finite; give the camera's height above the ground"));
+        return refuse(format!(
+            "--height {h}: must be above 0 metres and finite; give the camera's height above the ground"
+        ));
     }
     if let Some(v) = args.hfov
         && !(v > 1.0 && v < 179.0)
     {
-        return refuse(format!("--hfov {v}: must lie between 1 and 179 degrees; give the camera's horizontal field of view"));
+        return refuse(format!(
+            "--hfov {v}: must lie between 1 and 179 degrees; give the camera's horizontal field of view"
+        ));
     }
     if let Some(n) = args.looks
         && !(1..=100).contains(&n)
     {
-        return refuse(format!("--looks {n}: must lie in 1..=100; give the number of looks that confirm a site"));
+        return refuse(format!(
+            "--looks {n}: must lie in 1..=100; give the number of looks that confirm a site"
+        ));
     }
     if !(args.fps.is_finite() && args.fps > 0.0) {
-        return refuse(format!("--fps {}: must be above 0 and finite; give the pictures a second", args.fps));
+        return refuse(format!(
+            "--fps {}: must be above 0 and finite; give the pictures a second",
+            args.fps
+        ));
     }
     Ok(())
 }
 
 fn apply_looks(args: &Args, settings: &mut Settings) {
-    let is_folder_or_picture = args.source.as_deref().is_some_and(|s| s.is_dir() || camera::is_picture(s));
-    let looks = args.looks.and_then(|n| u32::try_from(n).ok()).or(is_folder_or_picture.then_some(1));
+    let is_pictures = args.source.as_deref().is_some_and(camera::is_pictures);
+    let looks = args
+        .looks
+        .and_then(|n| u32::try_from(n).ok())
+        .or(is_pictures.then_some(1));
     if let Some(looks) = looks {
         let track = &mut settings.values.landing.track;
         track.looks_to_confirm = looks;
@@ -149,7 +171,9 @@ fn apply_looks(args: &Args, settings: &mut Settings) {
 /// The calibrated lens, unless `--hfov` says otherwise.
 fn lens(args: &Args, settings: &Settings) -> Result<Option<CameraModel>, Failure> {
     match &settings.values.camera.calibration {
-        Some(file) if args.hfov.is_none() => CameraModel::load(file).map(Some).map_err(Failure::input),
+        Some(file) if args.hfov.is_none() => {
+            CameraModel::load(file).map(Some).map_err(Failure::input)
+        }
         _ => Ok(None),
     }
 }
@@ -178,10 +202,15 @@ enum Source {
 impl Source {
     fn open(args: &Args) -> Result<Self, Failure> {
         match &args.source {
-            Some(path) => camera::open(path, args.fps).map(Self::Files).map_err(Failure::input),
-            None => DrawnFlight::new(FlightSpec { seed: args.seed, ..FlightSpec::default() })
-                .map(|flight| Self::Drawn(Box::new(flight)))
-                .map_err(Failure::working),
+            Some(path) => camera::open(path, args.fps)
+                .map(Self::Files)
+                .map_err(Failure::input),
+            None => DrawnFlight::new(FlightSpec {
+                seed: args.seed,
+                ..FlightSpec::default()
+            })
+            .map(|flight| Self::Drawn(Box::new(flight)))
+            .map_err(Failure::working),
         }
     }
 
@@ -195,7 +224,10 @@ impl Source {
     fn known_pose(&self, frame: &Frame) -> Option<KnownPose> {
         match self {
             Self::Files(_) => None,
-            Self::Drawn(d) => Some(KnownPose { pose: d.pose(frame.seq), mount: *d.mount() }),
+            Self::Drawn(d) => Some(KnownPose {
+                pose: d.pose(frame.seq),
+                mount: *d.mount(),
+            }),
         }
     }
 
@@ -224,6 +256,7 @@ impl Replay {
     fn finish(self, settings: &Settings) -> Result<(), Failure> {
         let elapsed = self.clock.now().since(crate::time::MonoTime::ZERO);
         let config = toml::to_string(&settings.values).unwrap_or_default();
-        self.writer.finish(self.stages.landing().snapshot(), &config, elapsed)
+        self.writer
+            .finish(self.stages.landing().snapshot(), &config, elapsed)
     }
 }

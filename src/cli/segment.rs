@@ -14,7 +14,7 @@ use crate::inference::{SegmentationMap, Segmenter as _};
 /// (probability of landable ground, 0-255).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  alight segment photos/ --out out/masks")]
-pub struct Args {
+pub(super) struct Args {
     /// Pictures (JPEG, PNG), or folders of them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = model::settings(args.config.as_deref())?;
     let mut sources = Vec::new();
     for path in &args.paths {
@@ -75,23 +75,41 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     progress.finish();
     if done == 0 {
-        return Err(Failure::Input(anyhow!("no readable picture in the input: {skipped} skipped, reasons above")));
+        return Err(Failure::Input(anyhow!(
+            "no readable picture in the input: {skipped} skipped, reasons above"
+        )));
     }
-    log::info!("{done} pictures segmented, {skipped} skipped -> {}", out.display());
+    log::info!(
+        "{done} pictures segmented, {skipped} skipped -> {}",
+        out.display()
+    );
     Ok(())
 }
 
 fn write_masks(frame: &Frame, map: &SegmentationMap, out: &Path) -> Result<(), Failure> {
     let (w, h) = frame.image.dimensions();
-    let stem = Path::new(&*frame.source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = Path::new(&*frame.source)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let classes = map.classes_at(w as usize, h as usize);
     save(w, h, classes, &out.join(format!("{stem}.png")))?;
-    let landable = map.landable_at(w as usize, h as usize).iter().map(|p| (p * 255.0).round() as u8).collect();
+    let landable = map
+        .landable_at(w as usize, h as usize)
+        .iter()
+        .map(|p| (p * 255.0).round() as u8)
+        .collect();
     save(w, h, landable, &out.join(format!("{stem}.landable.png")))
 }
 
 fn save(width: u32, height: u32, pixels: Vec<u8>, file: &Path) -> Result<(), Failure> {
     let picture: GrayImage = ImageBuffer::<Luma<u8>, _>::from_raw(width, height, pixels)
-        .ok_or_else(|| Failure::Working(anyhow!("{}: mask of another size than the picture", file.display())))?;
+        .ok_or_else(|| {
+            Failure::Working(anyhow!(
+                "{}: mask of another size than the picture",
+                file.display()
+            ))
+        })?;
     output::written(picture.save(file), file)
 }

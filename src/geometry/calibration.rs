@@ -134,7 +134,8 @@ fn parse(text: &str) -> Result<Value, CalibrationError> {
         .flat_map(|line| [line, "\n"])
         .collect::<String>()
         .replace("!!opencv-matrix", "");
-    serde_saphyr::from_str(&plain).map_err(|e| CalibrationError::Yaml(e.to_string()))
+    serde_saphyr::from_str(&plain)
+        .map_err(|e| CalibrationError::Yaml(e.without_snippet().to_string()))
 }
 
 /// ROS and OpenCV: the same keys, but ROS names the lens model.
@@ -365,3 +366,6 @@ fn shortened(value: &Value) -> String {
     let head: String = text.chars().take(57).collect();
     format!("{head}...")
 }
+
+#[cfg(test)]
+mod tests;

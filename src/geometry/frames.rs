@@ -285,3 +285,128 @@ impl<To, From> Mul<Vec3<From>> for Rotation<To, From> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    const DEG: f64 = std::f64::consts::PI / 180.0;
+
+    #[rstest]
+    #[case::yaw_turns_the_nose_east((0.0, 0.0, 90.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))]
+    #[case::pitch_lifts_the_nose((0.0, 90.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0))]
+    #[case::roll_lowers_the_right((90.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
+    #[case::yaw_comes_last((0.0, 90.0, 90.0), (0.0, 0.0, 1.0), (0.0, 1.0, 0.0))]
+    fn autopilot_angles_turn_the_body(
+        #[case] (roll, pitch, yaw): (f64, f64, f64),
+        #[case] body: (f64, f64, f64),
+        #[case] world: (f64, f64, f64),
+    ) {
+        let r = Rotation::from_roll_pitch_yaw(roll * DEG, pitch * DEG, yaw * DEG);
+        let got = r * Vec3::<Frd>::new(body.0, body.1, body.2);
+        assert!(
+            (got - Vec3::new(world.0, world.1, world.2)).norm() < 1e-12,
+            "{got:?}"
+        );
+    }
+
+    #[rstest]
+    #[case::north(0.0, (1.0, 0.0))]
+    #[case::east(90.0, (0.0, 1.0))]
+    #[case::south_west(-135.0, (-std::f64::consts::FRAC_1_SQRT_2, -std::f64::consts::FRAC_1_SQRT_2))]
+    fn a_gimbal_that_looks_down_has_the_picture_top_at_its_yaw(
+        #[case] yaw: f64,
+        #[case] (north, east): (f64, f64),
+    ) {
+        let r = Rotation::from_gimbal_angles(0.0, -90.0 * DEG, yaw * DEG);
+        let look = r * Vec3::<Cam>::new(0.0, 0.0, 1.0);
+        let top = r * Vec3::<Cam>::new(0.0, -1.0, 0.0);
+        assert!((look - Vec3::new(0.0, 0.0, 1.0)).norm() < 1e-12);
+        assert!((top - Vec3::new(north, east, 0.0)).norm() < 1e-12);
+    }
+
+    #[test]
+    fn a_gimbal_that_looks_ahead_sees_the_horizon_upright() {
+        let r = Rotation::from_gimbal_angles(0.0, 0.0, 0.0);
+        assert!((r * Vec3::<Cam>::new(0.0, 0.0, 1.0) - Vec3::new(1.0, 0.0, 0.0)).norm() < 1e-12);
+        assert!((r * Vec3::<Cam>::new(0.0, 1.0, 0.0) - Vec3::new(0.0, 0.0, 1.0)).norm() < 1e-12);
+    }
+
+    #[test]
+    fn directions_without_length_are_refused() {
+        for v in [[0.0; 3], [f64::NAN, 0.0, 1.0], [f64::INFINITY, 0.0, 0.0]] {
+            assert!(Vec3::<Ned>::new(v[0], v[1], v[2]).normalized().is_none());
+        }
+    }
+
+    #[test]
+    fn opposite_attitudes_are_interpolated_without_harm() {
+        let a = Rotation::from_roll_pitch_yaw(0.0, 0.0, 0.0);
+        let b = Rotation::from_roll_pitch_yaw(0.0, 0.0, std::f64::consts::PI);
+        for i in 0..=10 {
+            assert!(a.slerp(&b, f64::from(i) / 10.0).is_finite());
+        }
+    }
+
+    fn any_rotation() -> impl Strategy<Value = Rotation<Ned, Frd>> {
+        let c = -1.0..1.0f64;
+        (c.clone(), c.clone(), c.clone(), c)
+            .prop_filter("no direction", |(a, b, c, d)| {
+                a * a + b * b + c * c + d * d > 0.01
+            })
+            .prop_map(|(a, b, c, d)| {
+                Rotation::assume(UnitQuaternion::new_normalize(nalgebra::Quaternion::new(
+                    a, b, c, d,
+                )))
+            })
+    }
+
+    fn any_vector() -> impl Strategy<Value = Vec3<Frd>> {
+        let c = -100.0..100.0f64;
+        (c.clone(), c.clone(), c).prop_map(|(x, y, z)| Vec3::new(x, y, z))
+    }
+
+    proptest! {
+        #[test]
+        fn a_rotation_and_its_inverse_cancel(r in any_rotation(), v in any_vector()) {
+            prop_assert!((r.inverse() * (r * v) - v).norm() < 1e-9);
+            prop_assert!(((r * v).norm() - v.norm()).abs() < 1e-9);
+        }
+
+        #[test]
+        fn a_product_turns_as_its_factors_do(a in any_rotation(), b in any_rotation(), v in any_vector()) {
+            let frd_from_ned = b.inverse();
+            let w = a * v;
+            prop_assert!(((a * frd_from_ned) * w - a * (frd_from_ned * w)).norm() < 1e-9);
+        }
+
+        #[test]
+        fn roll_pitch_yaw_come_back(roll in -179.0..179.0f64, pitch in -89.0..89.0f64, yaw in -179.0..179.0f64) {
+            let (r, p, y) = Rotation::from_roll_pitch_yaw(roll * DEG, pitch * DEG, yaw * DEG).roll_pitch_yaw();
+            prop_assert!((r - roll * DEG).abs() < 1e-9);
+            prop_assert!((p - pitch * DEG).abs() < 1e-9);
+            prop_assert!((y - yaw * DEG).abs() < 1e-9);
+        }
+
+        #[test]
+        fn any_attitude_survives_its_angles(a in any_rotation(), steep in -1e-4..1e-4f64, yaw in -3.0..3.0f64) {
+            let upright = Rotation::from_roll_pitch_yaw(0.3, 90.0 * DEG + steep, yaw);
+            for r in [a, upright] {
+                let (roll, pitch, yaw) = r.roll_pitch_yaw();
+                let back = Rotation::from_roll_pitch_yaw(roll, pitch, yaw);
+                // Straight up, roll and yaw merge: some digits are lost, the attitude is not.
+                prop_assert!(back.angle_to(&r) < 1e-3, "{}", back.angle_to(&r));
+            }
+        }
+
+        #[test]
+        fn interpolation_ends_at_its_ends_and_runs_evenly(a in any_rotation(), b in any_rotation(), t in 0.0..1.0f64) {
+            prop_assume!(a.angle_to(&b) < 3.0);
+            prop_assert!(a.slerp(&b, 0.0).angle_to(&a) < 1e-6);
+            prop_assert!(a.slerp(&b, 1.0).angle_to(&b) < 1e-6);
+            prop_assert!((a.slerp(&b, t).angle_to(&a) - t * a.angle_to(&b)).abs() < 1e-6);
+        }
+    }
+}

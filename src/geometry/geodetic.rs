@@ -163,3 +163,111 @@ fn geodetic_from_ecef(v: &Vector3<f64>) -> Option<Geodetic> {
         altitude_m: p * cos + v.z * sin - A * (1.0 - E2 * sin * sin).sqrt(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn place(latitude_deg: f64, longitude_deg: f64, altitude_m: f64) -> Geodetic {
+        Geodetic {
+            latitude_deg,
+            longitude_deg,
+            altitude_m,
+        }
+    }
+
+    // Expected values from pymap3d 3 (`geodetic2ned`, WGS84).
+    #[rstest]
+    #[case::alps((47.0, 8.0, 500.0), (47.02, 8.03, 520.0), (2224.0389, 2281.0139, -19.2046))]
+    #[case::sydney((-33.9, 151.2, 0.0), (-33.91, 151.19, 30.0), (-1109.2570, -924.8254, -29.8362))]
+    #[case::antimeridian((0.0, 179.99, 0.0), (0.01, -179.99, 0.0), (1105.7428, 2226.3897, 0.4851))]
+    #[case::over_the_pole((89.99, 10.0, 0.0), (89.99, -170.0, 0.0), (2233.8795, 0.0, 0.3899))]
+    fn local_metres_agree_with_another_implementation(
+        #[case] origin: (f64, f64, f64),
+        #[case] to: (f64, f64, f64),
+        #[case] (north, east, down): (f64, f64, f64),
+    ) {
+        let o = LocalOrigin::at(place(origin.0, origin.1, origin.2)).unwrap();
+        let p = o.ned_from_geodetic(&place(to.0, to.1, to.2)).unwrap();
+        assert!((p - Vec3::new(north, east, down)).norm() < 1e-3, "{p:?}");
+    }
+
+    #[test]
+    fn the_origin_is_zero_and_up_is_up() {
+        let o = LocalOrigin::new(51.5, -0.1).unwrap();
+        assert!(o.ned_from_geodetic(&o.geodetic()).unwrap().norm() < 1e-9);
+        let above = o.ned_from_geodetic(&place(51.5, -0.1, 100.0)).unwrap();
+        assert!((above - Vec3::new(0.0, 0.0, -100.0)).norm() < 1e-8);
+    }
+
+    #[test]
+    fn longitudes_may_count_eastwards_to_360() {
+        let o = LocalOrigin::new(10.0, -170.0).unwrap();
+        let a = o.ned_from_geodetic(&place(10.0, -169.99, 0.0)).unwrap();
+        let b = o.ned_from_geodetic(&place(10.0, 190.01, 0.0)).unwrap();
+        assert!((a - b).norm() < 1e-6);
+    }
+
+    #[rstest]
+    #[case(90.001, 0.0, 0.0)]
+    #[case(-91.0, 0.0, 0.0)]
+    #[case(f64::NAN, 0.0, 0.0)]
+    #[case(0.0, 361.0, 0.0)]
+    #[case(0.0, -181.0, 0.0)]
+    #[case(0.0, f64::INFINITY, 0.0)]
+    #[case(0.0, 0.0, f64::NAN)]
+    #[case(0.0, 0.0, 1e9)]
+    fn places_off_the_earth_are_refused(#[case] lat: f64, #[case] lon: f64, #[case] alt: f64) {
+        let bad = place(lat, lon, alt);
+        assert!(LocalOrigin::at(bad).is_err());
+        assert!(
+            LocalOrigin::new(0.0, 0.0)
+                .unwrap()
+                .ned_from_geodetic(&bad)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn points_off_the_earth_have_no_place() {
+        let o = LocalOrigin::new(45.0, 7.0).unwrap();
+        for d in [f64::NAN, f64::INFINITY, 6.4e6, -1e8] {
+            assert!(
+                o.geodetic_from_ned(&Vec3::new(0.0, 0.0, d)).is_none(),
+                "{d}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn metres_become_a_place_and_metres_again(
+            lat in prop_oneof![-90.0..90.0f64, 89.9..90.0f64, -90.0..-89.9f64, Just(90.0), Just(-90.0), Just(0.0)],
+            lon in prop_oneof![-180.0..180.0f64, 179.99..180.0f64, -180.0..-179.99f64],
+            alt in -400.0..5000.0f64,
+            north in -5000.0..5000.0f64, east in -5000.0..5000.0f64, down in -1000.0..100.0f64,
+        ) {
+            let o = LocalOrigin::at(place(lat, lon, alt)).unwrap();
+            let p = Vec3::new(north, east, down);
+            let g = o.geodetic_from_ned(&p).unwrap();
+            prop_assert!((-90.0..=90.0).contains(&g.latitude_deg) && (-180.0..=180.0).contains(&g.longitude_deg));
+            prop_assert!((o.ned_from_geodetic(&g).unwrap() - p).norm() < 1e-5);
+        }
+
+        #[test]
+        fn a_place_becomes_metres_and_the_place_again(
+            lat in -89.9..89.9f64, lon in -179.0..179.0f64,
+            dlat in -0.04..0.04f64, dlon in -0.04..0.04f64, alt in 0.0..3000.0f64,
+        ) {
+            let o = LocalOrigin::new(lat, lon).unwrap();
+            let g = place((lat + dlat).clamp(-90.0, 90.0), lon + dlon, alt);
+            let back = o.geodetic_from_ned(&o.ned_from_geodetic(&g).unwrap()).unwrap();
+            // 1e-9 degrees of latitude are 0.1 mm.
+            prop_assert!((back.latitude_deg - g.latitude_deg).abs() < 1e-9);
+            prop_assert!((back.longitude_deg - g.longitude_deg).abs() * g.latitude_deg.to_radians().cos() < 1e-9);
+            prop_assert!((back.altitude_m - g.altitude_m).abs() < 1e-5);
+        }
+    }
+}

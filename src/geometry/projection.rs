@@ -209,3 +209,6 @@ impl View {
         n.hypot(e)
     }
 }
+
+#[cfg(test)]
+mod tests;

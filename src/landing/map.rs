@@ -138,12 +138,21 @@ impl SemanticMap {
             return;
         }
         let kept = self.seen.intersection(&moved);
-        for id in self.seen.cells() {
-            if !kept.contains(id) {
+        for row in 0..self.seen.rows {
+            let whole = self.seen.cell(row, 0);
+            let stays = whole.north >= kept.north && whole.north < kept.north + kept.rows as i32;
+            let mut column = 0;
+            while column < self.seen.columns {
+                let id = self.seen.cell(row, column);
+                if stays && id.east == kept.east {
+                    column += kept.columns.max(1);
+                    continue;
+                }
                 let slot = self.slot(id);
                 if let Some(cell) = self.cells.get_mut(slot) {
                     *cell = NEVER;
                 }
+                column += 1;
             }
         }
         self.seen = kept;
@@ -264,13 +273,15 @@ fn posterior(prior: &Belief, look: &Belief, weight: f32, floor: f32) -> Belief {
         *o = (before * (weight * l + (1.0 - weight) * even)).max(0.0);
         sum += *o;
     }
-    if !(sum > 0.0 && sum.is_finite()) {
+    if !(sum > 1e-30 && sum.is_finite()) {
         return UNKNOWN;
     }
+    let whole = 1.0 / sum;
     let mut total = 0.0;
     for o in &mut out {
-        *o = (*o / sum).max(floor);
+        *o = (*o * whole).max(floor);
         total += *o;
     }
-    out.map(|o| o / total)
+    let whole = 1.0 / total;
+    out.map(|o| o * whole)
 }

@@ -25,6 +25,9 @@ mod stage;
 mod survey;
 mod tracker;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{
     ConfigError, HazardConfig, LandingConfig, MapConfig, MonitorConfig, SelectConfig, TrackConfig,
 };
@@ -32,4 +35,4 @@ pub use decision::{
     HoldReason, LandingDecision, MapSnapshot, MonitorReason, MonitorReasons, Outcome, RejectCounts,
     Site, SiteReject, SiteState, Verdict,
 };
-pub use stage::{Landing, LandingInput};
+pub use stage::{Landing, LandingInput, Observation};

@@ -1,8 +1,8 @@
 //! From the network's picture to looks at map cells.
 //!
 //! Each cell that lies wholly inside the picture looks up the part of the segmentation map that its square covers. What
-//! the ground is made of is the mean over that part; people, vehicles and obstacles may be smaller than a cell, so for
-//! them the worst pixel counts.
+//! the ground is made of is the mean over that part; people, posts, cars and obstacles may be smaller than a cell, so
+//! for them the worst pixel counts.
 
 use super::grid::{CellId, CellRect};
 use super::map::{Belief, Look, SemanticMap, UNKNOWN};
@@ -14,8 +14,14 @@ use crate::time::MonoTime;
 /// Points along each side of the picture whose ground positions bound the footprint.
 const BORDER_POINTS: u32 = 16;
 
-/// Surfaces for which the worst pixel of a cell counts, not the mean.
-const WORST_CASE: [Surface; 3] = [Surface::Vehicle, Surface::Person, Surface::Obstacle];
+/// Surfaces that may be smaller than a cell (a fence's post is a structure): the worst pixel counts, not the mean.
+const WORST_CASE: [Surface; 5] = [
+    Surface::Structure,
+    Surface::Vehicle,
+    Surface::Person,
+    Surface::Obstacle,
+    Surface::Unknown,
+];
 
 /// What a pixel or a cell needs to be of a dangerous mover to be remembered.
 #[derive(Debug, Clone, Copy)]
@@ -69,16 +75,22 @@ impl Projector {
             seg.height as f64 / f64::from(view.camera().height),
         ];
         let cell_m = map.cell_m();
-        self.corners(rect.cell(0, 0), view, cell_m, scale);
+        let ahead = Ahead {
+            view,
+            homography: view.homography(),
+            cell_m,
+            scale,
+        };
+        self.corners(rect.cell(0, 0), rect.columns, &ahead);
         for row in 0..rect.rows {
             std::mem::swap(&mut self.south, &mut self.north);
-            self.corners(rect.cell(row + 1, 0), view, cell_m, scale);
+            self.corners(rect.cell(row + 1, 0), rect.columns, &ahead);
             for column in 0..rect.columns {
                 let Some(area) = self.area(column) else {
                     continue;
                 };
                 let id = rect.cell(row, column);
-                let weight = self.weight(view, id.centre(cell_m), &area);
+                let weight = self.weight(ahead.cos2_off_nadir(id.centre(cell_m)), &area);
                 map.observe(id, &look(seg, &area, weight, self.movers), at);
             }
         }
@@ -87,17 +99,11 @@ impl Projector {
     }
 
     /// Fills the north side with the corners along a row, starting at the south-west corner of `first`.
-    fn corners(&mut self, first: CellId, view: &View, cell_m: f64, scale: [f64; 2]) {
-        let north_m = f64::from(first.north) * cell_m;
-        for (i, corner) in self.north.iter_mut().enumerate() {
-            let ground = GroundPoint {
-                north_m,
-                east_m: (f64::from(first.east) + i as f64) * cell_m,
-            };
-            *corner = view
-                .pixel_from_ground(ground)
-                .filter(|px| view.camera().contains(*px))
-                .map(|px| [(px.x * scale[0]) as f32, (px.y * scale[1]) as f32]);
+    fn corners(&mut self, first: CellId, columns: usize, ahead: &Ahead<'_>) {
+        let north_m = f64::from(first.north) * ahead.cell_m;
+        for (i, corner) in self.north.iter_mut().take(columns + 1).enumerate() {
+            let east_m = (f64::from(first.east) + i as f64) * ahead.cell_m;
+            *corner = ahead.look(GroundPoint { north_m, east_m });
         }
     }
 
@@ -113,11 +119,45 @@ impl Projector {
     }
 
     /// Oblique looks and pixels coarser than a cell tell less.
-    fn weight(&self, view: &View, g: GroundPoint, area: &Area) -> f32 {
-        let cos = view.off_nadir_rad(g).cos() as f32;
-        let angle = (cos * cos / self.full_weight_cos2.max(1e-6)).min(1.0);
+    fn weight(&self, cos2: f32, area: &Area) -> f32 {
+        let angle = (cos2 / self.full_weight_cos2.max(1e-6)).min(1.0);
         let pixels = ((area.u1 - area.u0) * (area.v1 - area.v0)).max(0.0);
         angle * pixels.sqrt().min(1.0)
+    }
+}
+
+/// The way from the ground to the segmentation map, for one frame.
+struct Ahead<'a> {
+    view: &'a View,
+    /// The quick way, when the lens is straight.
+    homography: Option<nalgebra::Matrix3<f64>>,
+    cell_m: f64,
+    scale: [f64; 2],
+}
+
+impl Ahead<'_> {
+    /// Squared cosine of the angle between straight down and a place, as seen from the vehicle.
+    fn cos2_off_nadir(&self, g: GroundPoint) -> f32 {
+        let centre = self.view.optical_centre();
+        let (n, e) = (g.north_m - centre.north(), g.east_m - centre.east());
+        let h2 = self.view.camera_height_m().powi(2);
+        (h2 / (h2 + n * n + e * e)) as f32
+    }
+
+    /// Where a ground point appears, in segmentation pixels; `None` outside the picture.
+    fn look(&self, g: GroundPoint) -> Option<[f32; 2]> {
+        let px = match &self.homography {
+            Some(h) => {
+                let p = h * nalgebra::Vector3::new(g.north_m, g.east_m, 1.0);
+                (p.z > 0.0).then(|| Pixel {
+                    x: p.x / p.z,
+                    y: p.y / p.z,
+                })
+            }
+            None => self.view.pixel_from_ground(g),
+        };
+        let px = px.filter(|px| self.view.camera().contains(*px))?;
+        Some([(px.x * self.scale[0]) as f32, (px.y * self.scale[1]) as f32])
     }
 }
 
@@ -198,11 +238,15 @@ fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
     let (first_v, last_v) = touched(area.v0, area.v1, seg.height);
     for v in first_v..=last_v {
         let tall = overlap(v, area.v0, area.v1);
-        for u in first_u..=last_u {
+        let row = v * seg.width;
+        let range = Surface::COUNT * (row + first_u)..Surface::COUNT * (row + last_u + 1);
+        let (pixels, _) = seg
+            .surfaces
+            .get(range)
+            .unwrap_or_default()
+            .as_chunks::<{ Surface::COUNT }>();
+        for (u, pixel) in (first_u..=last_u).zip(pixels) {
             let share = tall * overlap(u, area.u0, area.u1);
-            let Some(pixel) = seg.surfaces_at(u, v) else {
-                return (UNKNOWN, UNKNOWN);
-            };
             for ((m, w), &p) in mean.iter_mut().zip(&mut worst).zip(pixel) {
                 *m += share * p;
                 *w = w.max(p);

@@ -53,7 +53,9 @@ impl Selector {
         self.best.clear();
         let zone = survey.zone();
         for _ in 0..Self::shortlist(&self.config) {
-            let Some(index) = self.highest() else { break };
+            let Some(index) = self.highest(zone.len()) else {
+                break;
+            };
             let id = zone.cell(index / zone.columns, index % zone.columns);
             if let Some(place) = self.place(survey, stand, id) {
                 self.best.push(place);
@@ -80,7 +82,7 @@ impl Selector {
             1.0 - self.config.soft_cost
         };
         let crossed = f64::from(people_crossed(survey, stand, id));
-        let score = self.rough_score(survey, stand, id)
+        let score = rough_score(survey, stand, id, &self.config, self.needed_m)
             * 0.5
             * f64::from(disc.mean + disc.worst)
             * age
@@ -96,31 +98,21 @@ impl Selector {
         })
     }
 
-    /// Clearance and way to fly, 0 to 1: clearance beyond the needed one counts until it is enough.
-    fn rough_score(&self, survey: &Survey, stand: &Standpoint, id: CellId) -> f64 {
-        let spare = (survey.clearance_m(id) - self.needed_m).max(0.0);
-        let free = 0.4 + 0.6 * (spare / self.config.enough_clearance_m).min(1.0);
-        let way = stand.distance_m(id.centre(survey.cell_m()));
-        free / (1.0 + way / self.config.far_m)
-    }
-
     fn rank_roughly(&mut self, survey: &Survey, stand: &Standpoint) {
         let zone = survey.zone();
-        self.rough.fill(0.0);
-        for (i, id) in zone.cells().enumerate() {
-            if survey.reason(id).is_some() || !survey.is_in_picture(id) {
-                continue;
-            }
-            let score = self.rough_score(survey, stand, id) * f64::from(survey.landable(id));
-            if let Some(slot) = self.rough.get_mut(i) {
-                *slot = score as f32;
+        for (slot, id) in self.rough.iter_mut().zip(zone.cells()) {
+            let is_open = survey.reason(id).is_none() && survey.is_in_picture(id);
+            *slot = 0.0;
+            if is_open {
+                let score = rough_score(survey, stand, id, &self.config, self.needed_m);
+                *slot = (score * f64::from(survey.landable(id))) as f32;
             }
         }
     }
 
-    fn highest(&self) -> Option<usize> {
+    fn highest(&self, cells: usize) -> Option<usize> {
         let mut best = (None, 0.0);
-        for (i, &s) in self.rough.iter().enumerate() {
+        for (i, &s) in self.rough.iter().take(cells).enumerate() {
             if s > best.1 {
                 best = (Some(i), s);
             }
@@ -149,22 +141,36 @@ impl Selector {
     pub(super) fn count_rejects(
         &self,
         survey: &Survey,
-        offered: impl Iterator<Item = CellId> + Clone,
+        offered: &[CellId],
         counts: &mut RejectCounts,
     ) {
         let reach = (self.config.separation_m / survey.cell_m()).ceil() as i32;
         for id in survey.zone().cells() {
             if let Some(reason) = survey.reason(id) {
                 counts.add(reason);
-            } else if offered.clone().any(|o| o == id) {
+            } else if offered.contains(&id) {
                 // It is offered.
-            } else if offered.clone().any(|o| is_near(o, id, reach)) {
+            } else if offered.iter().any(|o| is_near(*o, id, reach)) {
                 counts.add(SiteReject::Suppressed);
             } else if !survey.is_in_picture(id) {
                 counts.add(SiteReject::OutsidePicture);
             }
         }
     }
+}
+
+/// Clearance and way to fly, 0 to 1: clearance beyond the needed one counts until it is enough.
+fn rough_score(
+    survey: &Survey,
+    stand: &Standpoint,
+    id: CellId,
+    config: &SelectConfig,
+    needed_m: f64,
+) -> f64 {
+    let spare = (survey.clearance_m(id) - needed_m).max(0.0);
+    let free = 0.4 + 0.6 * (spare / config.enough_clearance_m).min(1.0);
+    let way = stand.distance_m(id.centre(survey.cell_m()));
+    free / (1.0 + way / config.far_m)
 }
 
 fn is_near(a: CellId, b: CellId, reach: i32) -> bool {

@@ -39,6 +39,14 @@ pub struct LandingInput<'a> {
     pub range_m: Option<f64>,
 }
 
+/// What [`Landing::observe`] found out about a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    stand: Standpoint,
+    speed_mps: f64,
+    footprint: CellRect,
+}
+
 /// Chooses where to land. Owns all its memory; [`Landing::step`] does not allocate once it has run for one frame.
 ///
 /// ```
@@ -59,6 +67,8 @@ pub struct Landing {
     /// Where the vehicle was, and when.
     last: Option<(GroundPoint, MonoTime)>,
     decision: LandingDecision,
+    /// Cells of the sites in the decision.
+    offered: Vec<CellId>,
 }
 
 impl Landing {
@@ -82,6 +92,7 @@ impl Landing {
             monitor: Monitor::new(&config.monitor),
             last: None,
             decision: empty_decision(config.select.alternates),
+            offered: Vec::with_capacity(1 + config.select.alternates),
             map,
             config,
         })
@@ -95,28 +106,62 @@ impl Landing {
 
     /// Decides on one frame. `now` is when it is decided; the frame was captured at the segmentation's time.
     pub fn step(&mut self, input: &LandingInput<'_>, now: MonoTime) -> &LandingDecision {
+        match self.observe(input, now) {
+            Ok(seen) => self.choose(input, &seen, now),
+            Err(reason) => self.hold(
+                input.segmentation.seq,
+                input.segmentation.captured_at,
+                reason,
+            ),
+        }
+    }
+
+    /// First half of [`Landing::step`]: puts what the frame shows on the map.
+    ///
+    /// # Errors
+    /// Why nothing can be decided on this frame; the map is then as it was.
+    pub fn observe(
+        &mut self,
+        input: &LandingInput<'_>,
+        now: MonoTime,
+    ) -> Result<Observation, HoldReason> {
         let seg = input.segmentation;
-        let captured_at = seg.captured_at;
         if !is_usable_view(input.view) {
-            return self.hold(seg.seq, captured_at, HoldReason::NoPose);
+            return Err(HoldReason::NoPose);
         }
         if !is_usable_map(seg) {
-            return self.hold(seg.seq, captured_at, HoldReason::NoSegmentation);
+            return Err(HoldReason::NoSegmentation);
         }
-        let (stand, speed_mps) = self.standpoint(input.view, captured_at, now);
+        let (stand, speed_mps) = self.standpoint(input.view, seg.captured_at, now);
         self.map.recentre(stand.below);
         let footprint = self
             .projector
-            .project(seg, input.view, &mut self.map, captured_at);
+            .project(seg, input.view, &mut self.map, seg.captured_at);
+        Ok(Observation {
+            stand,
+            speed_mps,
+            footprint,
+        })
+    }
+
+    /// Second half of [`Landing::step`]: searches the map, follows the sites, asks the monitor.
+    pub fn choose(
+        &mut self,
+        input: &LandingInput<'_>,
+        seen: &Observation,
+        now: MonoTime,
+    ) -> &LandingDecision {
+        let seg = input.segmentation;
+        let captured_at = seg.captured_at;
         self.survey
-            .look(&self.map, footprint, &stand, now.max(captured_at));
-        self.selector.search(&self.survey, &stand);
+            .look(&self.map, seen.footprint, &seen.stand, now.max(captured_at));
+        self.selector.search(&self.survey, &seen.stand);
         let moment = Moment {
             survey: &self.survey,
             selector: &self.selector,
-            stand: &stand,
+            stand: &seen.stand,
             captured_at,
-            speed_mps,
+            speed_mps: seen.speed_mps,
         };
         self.tracker.update(&moment);
         self.monitor.begin_frame(input.picture, captured_at);
@@ -242,15 +287,13 @@ impl Landing {
             }
             self.decide(choice, input.view);
         }
-        let offered = self.decision.site.iter().chain(&self.decision.alternates);
-        let cell_m = self.config.map.cell_m;
-        let cells = offered.map(|s| {
-            let (north_m, east_m) = (s.north_m, s.east_m);
-            CellId::of(GroundPoint { north_m, east_m }, cell_m)
-        });
         let mut counts = RejectCounts::default();
+        self.offered.clear();
+        let offered = self.decision.site.iter().chain(&self.decision.alternates);
+        self.offered
+            .extend(offered.map(|s| cell_of(s, self.config.map.cell_m)));
         self.selector
-            .count_rejects(&self.survey, cells, &mut counts);
+            .count_rejects(&self.survey, &self.offered, &mut counts);
         self.decision.rejected = counts;
     }
 
@@ -293,11 +336,8 @@ impl Landing {
             if self.decision.alternates.len() >= self.config.select.alternates {
                 break;
             }
-            let centre = |s: &Site| {
-                let (north_m, east_m) = (s.north_m, s.east_m);
-                CellId::of(GroundPoint { north_m, east_m }, cell_m)
-            };
-            let is_apart = |s: &Site| distance_m(centre(s), track.place.id, cell_m) >= apart;
+            let is_apart =
+                |s: &Site| distance_m(cell_of(s, cell_m), track.place.id, cell_m) >= apart;
             let is_new = self.decision.site.iter().all(is_apart)
                 && self.decision.alternates.iter().all(is_apart);
             if track.is_valid && is_new {
@@ -363,6 +403,12 @@ impl Landing {
             entropy / f64::max(count, 1.0),
         )
     }
+}
+
+/// The cell at a site's centre.
+fn cell_of(site: &Site, cell_m: f64) -> CellId {
+    let (north_m, east_m) = (site.north_m, site.east_m);
+    CellId::of(GroundPoint { north_m, east_m }, cell_m)
 }
 
 /// Entropy of {landable, each hazard}, as a share of the largest possible one.

@@ -87,6 +87,8 @@ pub(super) struct Survey {
     reject: Vec<Option<SiteReject>>,
     /// Sum of `landable` from the row's start up to and without the cell.
     prefix: Vec<f32>,
+    /// Half width of the disc that must be free, in cells, by distance from its middle row.
+    halves: Vec<usize>,
     transform: DistanceTransform,
 }
 
@@ -107,6 +109,7 @@ impl Survey {
             inside: vec![0.0; cells],
             reject: vec![None; cells],
             prefix: vec![0.0; cells + side],
+            halves: Vec::with_capacity(side + 1),
             transform: DistanceTransform::new(cells, side),
         }
     }
@@ -204,9 +207,9 @@ impl Survey {
         let outside = ground.iter().map(|g| !g.in_picture);
         let inside = self.transform.run(columns, cell_m, outside);
         copy(&mut self.inside, inside);
-        self.clearance.fill(FAR);
-        self.reject.fill(None);
-        self.person.fill(FAR);
+        self.clearance.iter_mut().take(count).for_each(|c| *c = FAR);
+        self.reject.iter_mut().take(count).for_each(|r| *r = None);
+        self.person.iter_mut().take(count).for_each(|p| *p = FAR);
         for kind in KINDS {
             if !ground.iter().any(|g| g.hazards.contains(kind)) {
                 continue;
@@ -241,7 +244,11 @@ impl Survey {
 
     /// The reasons that need more than a distance: not seen at all (first of all), and belief over the disc.
     fn judge(&mut self, stand: &Standpoint) {
-        let reach = self.reach(stand.error_m);
+        // A disc wider than the window has no clearance: its width no longer matters.
+        let reach = self.reach(stand.error_m).min(self.rect.rows);
+        self.halves.clear();
+        self.halves
+            .extend((0..=reach).map(|off| half_width(reach, off)));
         let min = self.config.select.min_disc_belief as f32;
         for i in 0..self.rect.len() {
             let Some(g) = self.ground.get(i) else { return };
@@ -249,7 +256,7 @@ impl Survey {
                 Some(SiteReject::Unknown)
             } else {
                 match self.reject.get(i).copied().flatten() {
-                    None if self.mean_belief(i, reach) < min => Some(SiteReject::LowBelief),
+                    None if self.mean_belief(i) < min => Some(SiteReject::LowBelief),
                     other => other,
                 }
             };
@@ -266,28 +273,31 @@ impl Survey {
             .min(1e4) as usize
     }
 
-    /// Mean belief over the disc around a cell whose disc lies inside the window.
-    fn mean_belief(&self, index: usize, reach: usize) -> f32 {
+    /// Mean belief over the disc around a cell; 0 where the disc leaves the window.
+    fn mean_belief(&self, index: usize) -> f32 {
         let columns = self.rect.columns;
         let (row, column) = (index / columns, index % columns);
         let (mut sum, mut count) = (0.0, 0);
-        for dr in -(reach as isize)..=reach as isize {
-            let half = half_width(reach, dr.unsigned_abs());
-            let Some(r) = row.checked_add_signed(dr).filter(|r| *r < self.rect.rows) else {
-                return 0.0;
-            };
+        for (off, &half) in self.halves.iter().enumerate() {
             let (from, to) = (
                 column.saturating_sub(half),
                 (column + half + 1).min(columns),
             );
-            let at = |c: usize| {
-                self.prefix
-                    .get(r * (columns + 1) + c)
-                    .copied()
-                    .unwrap_or(0.0)
-            };
-            sum += at(to) - at(from);
-            count += to - from;
+            for r in [row.wrapping_sub(off), row + off] {
+                if r >= self.rect.rows {
+                    return 0.0;
+                }
+                let sums = self.prefix.get(r * (columns + 1)..(r + 1) * (columns + 1));
+                let at = |c: usize| sums.and_then(|s| s.get(c)).copied();
+                let (Some(a), Some(b)) = (at(from), at(to)) else {
+                    return 0.0;
+                };
+                sum += b - a;
+                count += to - from;
+                if off == 0 {
+                    break;
+                }
+            }
         }
         sum / count.max(1) as f32
     }

@@ -44,7 +44,12 @@ impl<S: Segmenter> Stepped<S> {
     /// From built stages.
     #[must_use]
     pub fn new(segmenter: S, poses: PoseProvider, landing: Landing) -> Self {
-        Self { segmenter, poses, landing, segmentation: SegmentationMap::default() }
+        Self {
+            segmenter,
+            poses,
+            landing,
+            segmentation: SegmentationMap::default(),
+        }
     }
 
     /// The landing stage, for its map.
@@ -64,7 +69,12 @@ impl<S: Segmenter> Stepped<S> {
             None => self.poses.pose(frame),
         };
         let view = match placed {
-            Ok(FramePose { view, new_map: begins, notes: said, .. }) => {
+            Ok(FramePose {
+                view,
+                new_map: begins,
+                notes: said,
+                ..
+            }) => {
                 notes.extend(said.iter().map(ToString::to_string));
                 new_map = begins;
                 if begins {
@@ -84,12 +94,25 @@ impl<S: Segmenter> Stepped<S> {
         let segmentation = segmented.is_ok().then_some(&self.segmentation);
         let decision = match (segmentation, &view) {
             (Some(segmentation), Some(view)) => {
-                let input = LandingInput { segmentation, view, picture: &frame.image, range_m: None };
+                let input = LandingInput {
+                    segmentation,
+                    view,
+                    picture: &frame.image,
+                    range_m: None,
+                };
                 self.landing.step(&input, now)
             }
-            (None, _) => self.landing.hold(frame.seq, now, HoldReason::NoSegmentation),
+            (None, _) => self
+                .landing
+                .hold(frame.seq, now, HoldReason::NoSegmentation),
             (_, None) => self.landing.hold(frame.seq, now, HoldReason::NoPose),
         };
-        Step { decision, segmentation, view, new_map, notes }
+        Step {
+            decision,
+            segmentation,
+            view,
+            new_map,
+            notes,
+        }
     }
 }

@@ -182,12 +182,12 @@ fn movers(world: &World, seed: u64) -> Vec<Mover> {
     let mut movers = Vec::new();
     let people = 1 + usize::from(seed.is_multiple_of(3)) + usize::from(seed % 3 == 1);
     for i in 0..people {
-        let speed = 1.2 + 0.3 * i as f64;
+        let pace = 1.2 + 0.3 * i as f64;
         movers.extend(free_way(
             world,
             (MoverKind::Person, 0.4),
             (i as f64 * 7.0, 14.0),
-            speed,
+            pace,
         ));
     }
     movers.extend(free_way(world, (MoverKind::Vehicle, 1.3), (0.0, 30.0), 4.0));
@@ -249,4 +249,57 @@ fn free_way(
         speed_mps: speed,
         start_s: 0.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight() -> DrawnFlight {
+        DrawnFlight::new(FlightSpec {
+            frames: 6,
+            width: 240,
+            height: 160,
+            ..FlightSpec::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_flight_sinks_from_thirty_to_twenty_metres_and_stays_over_its_world() {
+        let mut flight = flight();
+        let mut heights = Vec::new();
+        while let SourceEvent::Frame(frame) = flight.next_event() {
+            let pose = flight.pose(frame.seq);
+            assert_eq!(frame.captured_at, pose.at);
+            assert_eq!(frame.image.dimensions(), (240, 160));
+            let (roll, pitch, _) = pose.ned_from_frd.roll_pitch_yaw();
+            assert!(roll.abs() < 0.1 && pitch.abs() < 0.1);
+            heights.push(pose.height_above_ground.metres);
+            let truth = flight.truth(frame.seq);
+            assert!(
+                truth.pixels().all(|p| p.0 != [0]),
+                "frame {} looks past the world's edge",
+                frame.seq
+            );
+        }
+        assert_eq!(heights.len(), 6);
+        assert!((heights[0] - 30.0).abs() < 1e-9 && (heights[5] - 20.0).abs() < 1e-9);
+        assert!(heights.windows(2).all(|w| w[1] <= w[0]));
+        assert!(matches!(
+            flight.next_event(),
+            SourceEvent::End { warning: None }
+        ));
+        assert_eq!(flight.len_hint(), Some(6));
+        assert!(!flight.world().movers.is_empty(), "nothing moves");
+    }
+
+    #[test]
+    fn a_lens_that_cannot_be_is_refused() {
+        let spec = FlightSpec {
+            hfov_deg: 0.0,
+            ..FlightSpec::default()
+        };
+        assert!(DrawnFlight::new(spec).is_err());
+    }
 }

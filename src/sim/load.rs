@@ -91,7 +91,12 @@ impl World {
             source,
         })?;
         let file = parse(path, &text)?;
-        check(path, &file)?;
+        check(&file).map_err(|(key, value, must)| WorldError::Value {
+            path: path.to_owned(),
+            key,
+            value,
+            must,
+        })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let picture = open(path, "picture", &folder.join(&file.picture))?.to_rgb8();
         let truth_at = folder.join(&file.truth);
@@ -140,94 +145,102 @@ fn parse(path: &Path, text: &str) -> Result<WorldFile, WorldError> {
         .map_err(|e| refuse(e.path().to_string(), e.inner().message()))
 }
 
+/// A value out of range: key, value, what it must be.
+type OutOfRange = (String, String, &'static str);
+
 /// Ranges, which the types of the file do not hold.
-fn check(path: &Path, file: &WorldFile) -> Result<(), WorldError> {
-    let refuse = |key: String, value: String, must: &'static str| {
-        Err(WorldError::Value {
-            path: path.to_owned(),
-            key,
-            value,
-            must,
-        })
-    };
+fn check(file: &WorldFile) -> Result<(), OutOfRange> {
     let scale = file.metres_per_pixel;
-    if !(scale > 0.0 && scale.is_finite()) {
-        return refuse(
+    require(scale > 0.0 && scale.is_finite(), || {
+        (
             "metres_per_pixel".to_owned(),
             scale.to_string(),
             "greater than 0",
-        );
-    }
-    if !file.north_deg.is_finite() {
-        return refuse(
+        )
+    })?;
+    require(file.north_deg.is_finite(), || {
+        (
             "north_deg".to_owned(),
             file.north_deg.to_string(),
             "a finite number of degrees",
-        );
-    }
-    if let Some(at) = file.origin_px.filter(|o| !o.iter().all(|v| v.is_finite())) {
-        return refuse(
-            "origin_px".to_owned(),
-            format!("{at:?}"),
-            "two finite numbers",
-        );
+        )
+    })?;
+    if let Some(at) = file.origin_px {
+        require(at.iter().all(|v| v.is_finite()), || {
+            (
+                "origin_px".to_owned(),
+                format!("{at:?}"),
+                "two finite numbers",
+            )
+        })?;
     }
     for (i, class) in file.class.iter().enumerate() {
-        if file.class.iter().take(i).any(|c| c.index == class.index) {
-            return refuse(
+        let new = file.class.iter().take(i).all(|c| c.index != class.index);
+        require(new, || {
+            (
                 format!("class[{i}].index"),
                 class.index.to_string(),
                 "different from the other classes'",
-            );
-        }
+            )
+        })?;
     }
     for (i, mover) in file.mover.iter().enumerate() {
-        if mover.path_px.is_empty() || !mover.path_px.iter().flatten().all(|v| v.is_finite()) {
-            let value = format!("{:?}", mover.path_px);
-            return refuse(
-                format!("mover[{i}].path_px"),
-                value,
-                "at least one [x, y] of finite numbers",
-            );
-        }
-        if !(mover.speed_mps >= 0.0 && mover.speed_mps.is_finite()) {
-            let value = mover.speed_mps.to_string();
-            return refuse(
-                format!("mover[{i}].speed_mps"),
-                value,
-                "0 or greater, and finite",
-            );
-        }
-        if !mover.start_s.is_finite() {
-            return refuse(
-                format!("mover[{i}].start_s"),
-                mover.start_s.to_string(),
-                "a finite number of seconds",
-            );
-        }
+        check_mover(i, mover)?;
     }
     let Some(start) = &file.start else {
         return Ok(());
     };
     let [low, high] = start.height_m;
-    if !(low > 0.0 && high >= low && high.is_finite()) {
+    require(low > 0.0 && high >= low && high.is_finite(), || {
         let value = format!("{:?}", start.height_m);
-        return refuse(
+        (
             "start.height_m".to_owned(),
             value,
             "[least, greatest] with 0 < least <= greatest",
-        );
-    }
+        )
+    })?;
     let [left, top, right, bottom] = start.area_px;
-    if !(right >= left && bottom >= top) {
+    require(right >= left && bottom >= top, || {
         let value = format!("{:?}", start.area_px);
-        return refuse(
+        (
             "start.area_px".to_owned(),
             value,
             "[left, top, right, bottom]",
-        );
-    }
-    Ok(())
+        )
+    })
+}
+
+fn check_mover(i: usize, mover: &Mover) -> Result<(), OutOfRange> {
+    let path = &mover.path_px;
+    require(
+        !path.is_empty() && path.iter().flatten().all(|v| v.is_finite()),
+        || {
+            (
+                format!("mover[{i}].path_px"),
+                format!("{path:?}"),
+                "at least one [x, y] of finite numbers",
+            )
+        },
+    )?;
+    let speed = mover.speed_mps;
+    require(speed >= 0.0 && speed.is_finite(), || {
+        (
+            format!("mover[{i}].speed_mps"),
+            speed.to_string(),
+            "0 or greater, and finite",
+        )
+    })?;
+    require(mover.start_s.is_finite(), || {
+        (
+            format!("mover[{i}].start_s"),
+            mover.start_s.to_string(),
+            "a finite number of seconds",
+        )
+    })
+}
+
+fn require(holds: bool, otherwise: impl FnOnce() -> OutOfRange) -> Result<(), OutOfRange> {
+    if holds { Ok(()) } else { Err(otherwise()) }
 }
 
 fn open(path: &Path, key: &'static str, picture: &Path) -> Result<DynamicImage, WorldError> {

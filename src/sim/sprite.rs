@@ -64,24 +64,26 @@ impl Sprite {
                 self.figure.colours.get(self.index(p)?).copied()
             });
             let dark = 1.0 - 0.74 * depth * look.map_or(0.0, |p| self.shade(p, fall));
-            for (i, s) in sum.iter_mut().enumerate() {
-                *s += painted.map_or(f64::from(below[i]) * dark, |c| f64::from(c[i]));
+            let colour = painted.map_or(below.map(|b| f64::from(b) * dark), |c| c.map(f64::from));
+            for (total, value) in sum.iter_mut().zip(colour) {
+                *total += value;
             }
         }
         sum.map(|s| (s / looks.len().max(1) as f64 + 0.5) as u8)
     }
 
     /// 1 in the shadow, 0 in the light.
-    fn shade(&self, p: [f64; 2], fall: [f64; 2]) -> f64 {
+    fn shade(&self, [ahead, right]: [f64; 2], fall: [f64; 2]) -> f64 {
         let [length, width, height] = self.body;
+        let [fall_ahead, fall_right] = fall;
         let steps = 12;
         let hit = (0..=steps).any(|i| {
             let h = height * f64::from(i) / f64::from(steps);
             // Narrower towards the top, as heads and roofs are.
             let k = 1.0 - 0.35 * h / height;
             let (x, y) = (
-                (p[0] - fall[0] * h) / (length * k),
-                (p[1] - fall[1] * h) / (width * k),
+                (ahead - fall_ahead * h) / (length * k),
+                (right - fall_right * h) / (width * k),
             );
             x * x + y * y < 1.0
         });

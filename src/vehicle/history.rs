@@ -114,13 +114,7 @@ impl VehicleHistory {
 
     /// Takes an attitude.
     pub fn push_attitude(&mut self, sample: AttitudeSample, now: MonoTime) -> Intake {
-        match self.attitude.admit(&sample, now) {
-            Err(refusal) => Intake::Refused(refusal),
-            Ok(()) => {
-                self.attitude.push(sample);
-                Intake::Accepted
-            }
-        }
+        self.attitude.take(sample, now)
     }
 
     /// Takes a position. When it lies farther from the last one than 3 standard deviations of both plus speed x time,
@@ -142,13 +136,7 @@ impl VehicleHistory {
 
     /// Takes a height above ground.
     pub fn push_height(&mut self, sample: HeightSample, now: MonoTime) -> Intake {
-        match self.height.admit(&sample, now) {
-            Err(refusal) => Intake::Refused(refusal),
-            Ok(()) => {
-                self.height.push(sample);
-                Intake::Accepted
-            }
-        }
+        self.height.take(sample, now)
     }
 
     /// Forgets all samples (not the counts): the autopilot's origin changed, or it started again.
@@ -341,3 +329,6 @@ fn height_at(around: &Around<HeightSample>, t: MonoTime, climb_m_s: f64) -> Heig
         source: nearest.height.source,
     }
 }
+
+#[cfg(test)]
+mod tests;

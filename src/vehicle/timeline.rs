@@ -88,7 +88,7 @@ impl<S: Sample> Timeline<S> {
 
     /// Whether `sample` may enter; counts it either way.
     pub(super) fn admit(&mut self, sample: &S, now: MonoTime) -> Result<(), Refusal> {
-        let newest = self.newest().map(|s| s.at());
+        let newest = self.newest().map(Sample::at);
         let refusal = if !sample.is_usable() {
             Some((Refusal::NotUsable, &mut self.counts.not_usable))
         } else if sample.at().since(now) > FUTURE_TOLERANCE {
@@ -106,6 +106,15 @@ impl<S: Sample> Timeline<S> {
         }
         self.counts.accepted += 1;
         Ok(())
+    }
+
+    /// Adds a sample if it may enter.
+    pub(super) fn take(&mut self, sample: S, now: MonoTime) -> Intake {
+        if let Err(refusal) = self.admit(&sample, now) {
+            return Intake::Refused(refusal);
+        }
+        self.push(sample);
+        Intake::Accepted
     }
 
     /// Adds an admitted sample; the oldest leaves when it is full.

@@ -6,7 +6,7 @@ use image::RgbImage;
 
 use super::palette::Rgb;
 
-/// Inter SemiBold, basic Latin; its licence lies beside it.
+/// Inter semi-bold, basic Latin; its licence lies beside it.
 static FONT: &[u8] = include_bytes!("font/inter-semibold-subset.otf");
 
 /// A place in the picture, pixels; the top-left pixel's centre is `(0.5, 0.5)`.
@@ -198,6 +198,11 @@ impl<'a> Canvas<'a> {
         (size, colour): (f32, Rgb),
     ) -> f32 {
         let Some(font) = &face.0 else { return x };
+        // What cannot be seen is not rasterised, and the rasteriser never meets numbers without end.
+        let is_near = |v: f32, n: u32| v > -4096.0 && v < n as f32 + size;
+        if !(is_near(x, self.image.width()) && is_near(y, self.image.height())) {
+            return x;
+        }
         let scaled = font.as_scaled(size);
         // Capitals are about 0.73 of the type size high in Inter; ab_glyph's size counts ascent + descent.
         let baseline = y + 0.30 * size;

@@ -57,15 +57,14 @@ impl Overlay {
     /// Draws into `out`, which is made `picture.width() x (picture.height() + status_height(picture.width()))` large.
     pub fn draw(&mut self, input: &OverlayInput, out: &mut RgbImage) {
         let (w, h) = input.picture.dimensions();
-        let size = (w, h + status_height(w));
-        if out.dimensions() != size {
-            *out = RgbImage::new(size.0, size.1);
+        let whole = (w, h + status_height(w));
+        if out.dimensions() != whole {
+            *out = RgbImage::new(whole.0, whole.1);
         }
         let shown = self.tint.blend(input.picture, input.segmentation, out);
         // Marks stay inside the picture: the status bar is drawn last, over whatever reaches into it.
         let mut canvas = Canvas::new(out);
-        let type_size = type_size(w);
-        draw_sites(&mut canvas, &self.face, input.decision, type_size);
+        draw_sites(&mut canvas, &self.face, input.decision, type_size(w));
         if let Some(view) = input.view {
             draw_scale(&mut canvas, &self.face, view, (w, h));
         }
@@ -82,57 +81,65 @@ pub fn status_height(width: u32) -> u32 {
     (type_size(width) * status::ROWS).ceil() as u32
 }
 
-/// Type size for a picture of this width, pixels.
+/// Type em for a picture of this width, pixels.
 fn type_size(width: u32) -> f32 {
     (width as f32 / 62.0).max(14.0)
 }
 
 /// All marks on the ground, the chosen site last, on top.
-fn draw_sites(canvas: &mut Canvas, face: &Typeface, decision: &LandingDecision, size: f32) {
-    let thin = size * 0.1;
+fn draw_sites(canvas: &mut Canvas, face: &Typeface, decision: &LandingDecision, em: f32) {
+    if let Some(site) = &decision.site {
+        draw_clearance(canvas, face, site, em);
+    }
     for (i, site) in decision.alternates.iter().enumerate() {
-        let Some(centre) = centre(site) else { continue };
+        let Some(at) = centre(site) else { continue };
         let r = site.radius_px as f32;
-        outlined_ring(canvas, centre, r, (INK, thin, dash(site, size)));
-        canvas.tag(face, &(i + 1).to_string(), centre, (size * 0.85, INK));
+        outlined_ring(canvas, at, r, (INK, em * 0.1, dash(site, em)));
+        canvas.tag(face, &(i + 1).to_string(), at, (em * 0.85, INK));
     }
-    let Some((site, at)) = decision.site.as_ref().and_then(|s| Some((s, centre(s)?))) else {
+    if let Some(site) = &decision.site {
+        draw_chosen(canvas, face, (site, decision.outcome), em);
+    }
+}
+
+/// The thin ring as far out as nothing dangerous is.
+fn draw_clearance(canvas: &mut Canvas, face: &Typeface, site: &Site, em: f32) {
+    let Some(at) = centre(site) else { return };
+    let disc_px = site.radius_px as f32;
+    let r = disc_px * (site.clearance_m / site.radius_m) as f32;
+    if !r.is_finite() || (r - disc_px).abs() < em * 0.4 {
         return;
-    };
-    let colour = palette::outcome(decision.outcome);
-    let r = site.radius_px as f32;
-    let clearance_px = r * (site.clearance_m / site.radius_m) as f32;
-    let is_apart = (clearance_px - r).abs() > size * 0.4;
-    if is_apart {
-        outlined_ring(
-            canvas,
-            at,
-            clearance_px,
-            (INK, thin, Dash::Dashed(size * 0.4)),
-        );
-        let label = format!("{:.1} m clear", site.clearance_m);
-        let below = [at[0], at[1] + clearance_px];
-        canvas.tag(face, &label, below, (size * 0.8, INK));
     }
-    outlined_ring(canvas, at, r, (colour, size * 0.28, dash(site, size)));
-    let arm = (r * 0.35).min(size * 0.6);
+    outlined_ring(canvas, at, r, (INK, em * 0.1, Dash::Dashed(em * 0.4)));
+    let label = format!("{:.1} m clear", site.clearance_m);
+    canvas.tag(face, &label, [at[0], at[1] + r], (em * 0.8, INK));
+}
+
+/// The bold ring, its cross and its name.
+fn draw_chosen(canvas: &mut Canvas, face: &Typeface, (site, outcome): (&Site, Outcome), em: f32) {
+    let Some(at) = centre(site) else { return };
+    let r = site.radius_px as f32;
+    let look = (palette::outcome(outcome), em * 0.28, dash(site, em));
+    outlined_ring(canvas, at, r, look);
+    let arm = (r * 0.35).min(em * 0.6);
+    let thin = em * 0.1;
     for [dx, dy] in [[arm, 0.0], [0.0, arm]] {
         let (from, to) = ([at[0] - dx, at[1] - dy], [at[0] + dx, at[1] + dy]);
         canvas.line(from, to, pen(SHADE, thin + 2.0, Dash::Solid));
         canvas.line(from, to, pen(INK, thin, Dash::Solid));
     }
-    let word = match decision.outcome {
+    let word = match outcome {
         Outcome::Site => "LAND HERE",
         Outcome::Hold(_) => "watched",
     };
     let label = format!("{word} · {}", site.id);
-    let above = [at[0], at[1] - r - size * 0.95];
-    canvas.tag(face, &label, above, (size * 0.85, INK));
+    let above = [at[0], at[1] - r - em * 0.95];
+    canvas.tag(face, &label, above, (em * 0.85, INK));
 }
 
-fn dash(site: &Site, size: f32) -> Dash {
+fn dash(site: &Site, em: f32) -> Dash {
     match site.state {
-        SiteState::Candidate => Dash::Dashed(size * 0.7),
+        SiteState::Candidate => Dash::Dashed(em * 0.7),
         SiteState::Confirmed => Dash::Solid,
     }
 }
@@ -171,16 +178,16 @@ fn draw_scale(canvas: &mut Canvas, face: &Typeface, view: &View, (w, h): (u32, u
     if w < 160 {
         return;
     }
-    let size = type_size(w);
+    let em = type_size(w);
     let length = (metres / gsd_m) as f32;
-    let (right, y) = (w as f32 - size, h as f32 - size);
+    let (right, y) = (w as f32 - em, h as f32 - em);
     let ends = [[right - length, y], [right, y]];
     let [from, to] = ends;
-    canvas.line(from, to, pen(SHADE, size * 0.22 + 2.0, Dash::Solid));
-    canvas.line(from, to, pen(INK, size * 0.22, Dash::Solid));
+    canvas.line(from, to, pen(SHADE, em * 0.22 + 2.0, Dash::Solid));
+    canvas.line(from, to, pen(INK, em * 0.22, Dash::Solid));
     let label = format!("{metres} m");
-    let above = [right - length / 2.0, y - size];
-    canvas.tag(face, &label, above, (size * 0.8, INK));
+    let above = [right - length / 2.0, y - em];
+    canvas.tag(face, &label, above, (em * 0.8, INK));
 }
 
 #[cfg(test)]

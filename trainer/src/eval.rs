@@ -68,10 +68,7 @@ pub type Pair = (RgbImage, GrayImage);
 ///
 /// # Errors
 /// When the model does not load or run, a picture cannot be read, or there is none.
-pub fn score(
-    files: &ModelFiles,
-    pairs: impl Iterator<Item = Result<Pair>>,
-) -> Result<Scores> {
+pub fn score(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> Result<Scores> {
     let mut segmenter = TractSegmenter::new(files)?;
     let mut map = SegmentationMap::default();
     let mut confusion = Confusion::new(SEMANTIC_DRONE.len());
@@ -155,14 +152,21 @@ impl Scores {
             self.person_called_landable
         );
         let points = self.landable_at_recall.iter().map(|p| ("", p));
-        for (note, p) in [("shipped, ", &self.landable_at_threshold)].into_iter().chain(points) {
+        for (note, p) in [("shipped, ", &self.landable_at_threshold)]
+            .into_iter()
+            .chain(points)
+        {
             let _ = writeln!(
                 t,
                 "landable ({note}P >= {:.3}): recall {:.4}, false-positive rate {:.4}, person pixels called landable {:.4}",
                 p.threshold, p.recall, p.false_positive_rate, p.person_called_landable
             );
         }
-        let _ = writeln!(t, "{:<14} {:>7} {:>7} {:>16}", "class", "share", "IoU", "called landable");
+        let _ = writeln!(
+            t,
+            "{:<14} {:>7} {:>7} {:>16}",
+            "class", "share", "IoU", "called landable"
+        );
         for c in self.classes.iter().filter(|c| c.share > 0.0) {
             let iou = c.iou.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
             let _ = writeln!(

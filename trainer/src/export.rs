@@ -85,11 +85,15 @@ pub fn pairs<'a>(
     indices: &'a [usize],
 ) -> impl Iterator<Item = Result<Pair>> + 'a {
     indices.iter().map(|&i| {
-        let sample = cache.sample(i).context("the fold names a sample that is not there")?;
+        let sample = cache
+            .sample(i)
+            .context("the fold names a sample that is not there")?;
         let (w, h) = (cache.index.width, cache.index.height);
         let picture = RgbImage::from_raw(w, h, sample.picture.to_vec());
         let mask = GrayImage::from_raw(w, h, sample.mask.to_vec());
-        picture.zip(mask).context("the cache's samples do not have its size")
+        picture
+            .zip(mask)
+            .context("the cache's samples do not have its size")
     })
 }
 
@@ -98,7 +102,10 @@ pub fn pairs<'a>(
 /// # Errors
 /// When the model does not run, or the fold is empty.
 pub fn fit(files: &mut ModelFiles, cache: &Cache, held_out: &[usize]) -> Result<Scores> {
-    ensure!(!held_out.is_empty(), "empty split: no held-out picture to fit on");
+    ensure!(
+        !held_out.is_empty(),
+        "empty split: no held-out picture to fit on"
+    );
     files.manifest.output.temperature = 1.0;
     let logits = truth_and_logits(files, cache, held_out)?;
     files.manifest.output.temperature = best_temperature(&logits);
@@ -168,7 +175,10 @@ fn loss(all: &TruthAndLogits, temperature: f32) -> f64 {
     let mut sum = 0.0;
     for (logits, &truth) in all.logits.chunks_exact(all.classes).zip(&all.truths) {
         let largest = logits.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
-        let total: f32 = logits.iter().map(|v| ((v - largest) / temperature).exp()).sum();
+        let total: f32 = logits
+            .iter()
+            .map(|v| ((v - largest) / temperature).exp())
+            .sum();
         let at_truth = logits.get(usize::from(truth)).copied().unwrap_or(largest);
         sum += f64::from(total.ln() - (at_truth - largest) / temperature);
     }
@@ -203,8 +213,14 @@ pub fn score_table(s: &Scores) -> toml::Table {
     t.insert("mean_iou".into(), four(s.mean_iou));
     let p = s.landable_at_threshold;
     t.insert("landable_recall".into(), four(p.recall));
-    t.insert("landable_false_positive_rate".into(), four(p.false_positive_rate));
-    t.insert("person_pixels_called_landable".into(), four(p.person_called_landable));
+    t.insert(
+        "landable_false_positive_rate".into(),
+        four(p.false_positive_rate),
+    );
+    t.insert(
+        "person_pixels_called_landable".into(),
+        four(p.person_called_landable),
+    );
     t
 }
 

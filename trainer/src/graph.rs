@@ -359,7 +359,12 @@ mod tests {
         g.push("join", Op::Concat, &[up, a]);
         let last = *g.shapes().unwrap().last().unwrap();
         assert_eq!((last.channels, last.height, last.width), (16, 128, 192));
-        let names: Vec<String> = g.parameters().unwrap().into_iter().map(|p| p.name).collect();
+        let names: Vec<String> = g
+            .parameters()
+            .unwrap()
+            .into_iter()
+            .map(|p| p.name)
+            .collect();
         assert_eq!(names, ["a.weight", "a.bias", "b.weight", "b.bias"]);
         assert_eq!(g.macs().unwrap(), 8 * 27 * 128 * 192 + 8 * 25 * 64 * 96);
     }

@@ -124,13 +124,22 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
     }
     files.manifest.scores = tables;
     export::save(&files, &args.out)?;
-    log::info!("{} bytes of network in {}", files.network.len(), args.out.display());
+    log::info!(
+        "{} bytes of network in {}",
+        files.network.len(),
+        args.out.display()
+    );
     Ok(())
 }
 
 fn score_list(files: &ModelFiles, pairs: &Pairs) -> Result<eval::Scores> {
     let stems = pairs.stems()?;
-    eval::score(files, stems.iter().map(|s| pairs.read(s, CLASSES).context(s.clone())))
+    eval::score(
+        files,
+        stems
+            .iter()
+            .map(|s| pairs.read(s, CLASSES).context(s.clone())),
+    )
 }
 
 fn eval_model(args: &cli::EvalArgs) -> Result<()> {

@@ -1,8 +1,6 @@
 //! Writes a network as ONNX: batch norm folded into the convolutions before it, weights stored as 8-bit integers with one
 //! scale an output channel (`DequantizeLinear`, which runtimes fold when they load), biases as floats.
 
-use std::collections::BTreeMap;
-
 use prost::Message as _;
 use thiserror::Error;
 use tract_onnx::pb;
@@ -35,7 +33,9 @@ pub enum OnnxError {
     #[error("no parameter `{0}`")]
     Missing(String),
     /// A batch norm that cannot be folded.
-    #[error("batch norm `{0}` does not directly follow a convolution that nothing else reads, so it cannot be folded")]
+    #[error(
+        "batch norm `{0}` does not directly follow a convolution that nothing else reads, so it cannot be folded"
+    )]
     Unfoldable(String),
 }
 
@@ -55,15 +55,22 @@ pub fn fold_batch_norm(
     let mut kept = Parameters::new();
     // Where each node of the old graph is found in the new one.
     let mut place: Vec<usize> = Vec::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let inputs: Vec<usize> =
-            node.inputs.iter().filter_map(|&i| place.get(i).copied()).collect();
+    for node in &graph.nodes {
+        let inputs: Vec<usize> = node
+            .inputs
+            .iter()
+            .filter_map(|&i| place.get(i).copied())
+            .collect();
         if let Op::BatchNorm(eps) = node.op {
             let unfoldable = || OnnxError::Unfoldable(node.name.clone());
             let (Some(&from), [input]) = (inputs.first(), node.inputs.as_slice()) else {
                 return Err(unfoldable());
             };
-            let readers = graph.nodes.iter().filter(|n| n.inputs.contains(input)).count();
+            let readers = graph
+                .nodes
+                .iter()
+                .filter(|n| n.inputs.contains(input))
+                .count();
             let conv = folded.nodes.get_mut(from).filter(|_| readers == 1);
             let conv = conv.ok_or_else(unfoldable)?;
             let Op::Conv { has_bias, .. } = &mut conv.op else {
@@ -75,13 +82,16 @@ pub fn fold_batch_norm(
             continue;
         }
         if let Op::Conv { has_bias, .. } = node.op {
-            let parts = if has_bias { &["weight", "bias"][..] } else { &["weight"] };
+            let parts = if has_bias {
+                &["weight", "bias"][..]
+            } else {
+                &["weight"]
+            };
             for part in parts {
                 let name = format!("{}.{part}", node.name);
                 kept.insert(name.clone(), get(parameters, &name)?.clone());
             }
         }
-        debug_assert_eq!(place.len(), index);
         place.push(folded.nodes.len());
         folded.nodes.push(Node {
             name: node.name.clone(),
@@ -93,7 +103,9 @@ pub fn fold_batch_norm(
 }
 
 fn get<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a Parameter, OnnxError> {
-    parameters.get(name).ok_or_else(|| OnnxError::Missing(name.to_owned()))
+    parameters
+        .get(name)
+        .ok_or_else(|| OnnxError::Missing(name.to_owned()))
 }
 
 /// `scale * (conv(x) - mean) / sqrt(variance + eps) + shift` as one convolution.
@@ -113,8 +125,9 @@ fn absorb(
         .map(|(s, v)| (f64::from(*s) / (f64::from(*v) + f64::from(eps)).sqrt()) as f32)
         .collect();
     let weight_name = format!("{conv}.weight");
-    let weight =
-        into.get_mut(&weight_name).ok_or_else(|| OnnxError::Missing(weight_name.clone()))?;
+    let weight = into
+        .get_mut(&weight_name)
+        .ok_or_else(|| OnnxError::Missing(weight_name.clone()))?;
     let filter = weight.values.len() / factors.len().max(1);
     for (filter, factor) in weight.values.chunks_mut(filter.max(1)).zip(&factors) {
         for w in filter {
@@ -144,8 +157,16 @@ pub fn quantize(weight: &Parameter) -> (Vec<i8>, Vec<f32>) {
     let mut scales = Vec::with_capacity(channels);
     for values in weight.values.chunks(filter) {
         let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-        let scale = if largest > 0.0 { largest / INT8_MAX } else { 1.0 };
-        integers.extend(values.iter().map(|v| (v / scale).round().clamp(-INT8_MAX, INT8_MAX) as i8));
+        let scale = if largest > 0.0 {
+            largest / INT8_MAX
+        } else {
+            1.0
+        };
+        integers.extend(
+            values
+                .iter()
+                .map(|v| (v / scale).round().clamp(-INT8_MAX, INT8_MAX) as i8),
+        );
         scales.push(scale);
     }
     (integers, scales)
@@ -170,7 +191,11 @@ pub fn write(
     };
     for (index, node) in graph.nodes.iter().enumerate() {
         let is_last = index + 1 == graph.nodes.len();
-        let inputs: Vec<&Node> = node.inputs.iter().filter_map(|&i| graph.nodes.get(i)).collect();
+        let inputs: Vec<&Node> = node
+            .inputs
+            .iter()
+            .filter_map(|&i| graph.nodes.get(i))
+            .collect();
         let shape = node.inputs.first().and_then(|&i| shapes.get(i)).copied();
         let output = if is_last { "logits" } else { &node.name };
         writer.node(node, &inputs, shape.unwrap_or(graph.input), output)?;
@@ -269,12 +294,23 @@ impl Writer<'_> {
         let weight = get(self.parameters, &name)?;
         let (integers, scales) = quantize(weight);
         let bytes: Vec<u8> = integers.iter().map(|v| v.cast_unsigned()).collect();
-        let inputs = [format!("{name}.int8"), format!("{name}.scale"), format!("{name}.zero")];
+        let inputs = [
+            format!("{name}.int8"),
+            format!("{name}.scale"),
+            format!("{name}.zero"),
+        ];
         let [int8, scale, zero] = &inputs;
         let channels = scales.len();
-        self.initializers.push(tensor(int8, &weight.shape, DataType::Int8, bytes));
-        self.initializers.push(tensor(scale, &[channels], DataType::Float, le_bytes(&scales)));
-        self.initializers.push(tensor(zero, &[channels], DataType::Int8, vec![0; channels]));
+        self.initializers
+            .push(tensor(int8, &weight.shape, DataType::Int8, bytes));
+        self.initializers.push(tensor(
+            scale,
+            &[channels],
+            DataType::Float,
+            le_bytes(&scales),
+        ));
+        self.initializers
+            .push(tensor(zero, &[channels], DataType::Int8, vec![0; channels]));
         self.nodes.push(pb::NodeProto {
             input: inputs.to_vec(),
             output: vec![name.clone()],
@@ -288,13 +324,15 @@ impl Writer<'_> {
 
     fn float(&mut self, name: &str) -> Result<String, OnnxError> {
         let p = get(self.parameters, name)?;
-        self.initializers.push(tensor(name, &p.shape, DataType::Float, le_bytes(&p.values)));
+        self.initializers
+            .push(tensor(name, &p.shape, DataType::Float, le_bytes(&p.values)));
         Ok(name.to_owned())
     }
 
     fn constant(&mut self, name: &str, value: f32) -> String {
         if !self.initializers.iter().any(|t| t.name == name) {
-            self.initializers.push(tensor(name, &[], DataType::Float, le_bytes(&[value])));
+            self.initializers
+                .push(tensor(name, &[], DataType::Float, le_bytes(&[value])));
         }
         name.to_owned()
     }
@@ -304,7 +342,8 @@ impl Writer<'_> {
         if !self.initializers.iter().any(|t| t.name == name) {
             let f = factor as f32;
             let bytes = le_bytes(&[1.0, 1.0, f, f]);
-            self.initializers.push(tensor(&name, &[4], DataType::Float, bytes));
+            self.initializers
+                .push(tensor(&name, &[4], DataType::Float, bytes));
         }
         name
     }
@@ -394,14 +433,6 @@ fn value_info(name: &str, shape: Shape) -> pb::ValueInfoProto {
     }
 }
 
-/// Where each parameter of a folded graph stands, for reports: bytes by form.
-#[must_use]
-pub fn stored_bytes(parameters: &BTreeMap<String, Parameter>, form: WeightForm) -> usize {
-    parameters
-        .values()
-        .map(|p| match form {
-            WeightForm::Int8 if p.shape.len() > 1 => p.values.len(),
-            _ => p.values.len() * 4,
-        })
-        .sum()
-}
+#[cfg(test)]
+#[path = "onnx_tests.rs"]
+mod tests;

@@ -282,8 +282,13 @@ mod tests {
         let odd = pretrained(&path, &stem, "e.", &[]).unwrap_err().to_string();
         assert!(odd.contains("`_fc.bias`"), "{odd}");
         let two = [spec("e.stem", &[5]), spec("e.gone", &[1])];
-        let bad = pretrained(&path, &two, "e.", &["_fc."]).unwrap_err().to_string();
-        assert!(bad.contains("`e.gone` is missing") && bad.contains("[4] instead of [5]"), "{bad}");
+        let bad = pretrained(&path, &two, "e.", &["_fc."])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            bad.contains("`e.gone` is missing") && bad.contains("[4] instead of [5]"),
+            "{bad}"
+        );
     }
 
     #[test]

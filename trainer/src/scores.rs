@@ -34,7 +34,10 @@ impl Confusion {
     /// Pixels of class `truth` that were called `predicted`.
     #[must_use]
     pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        self.counts.get(truth * self.classes + predicted).copied().unwrap_or(0)
+        self.counts
+            .get(truth * self.classes + predicted)
+            .copied()
+            .unwrap_or(0)
     }
 
     fn truths(&self, class: usize) -> u64 {
@@ -87,7 +90,9 @@ impl Confusion {
 #[must_use]
 pub fn landable_classes() -> Vec<usize> {
     let all = SEMANTIC_DRONE.iter().enumerate();
-    all.filter(|(_, (_, _, s))| s.is_landable()).map(|(i, _)| i).collect()
+    all.filter(|(_, (_, _, s))| s.is_landable())
+        .map(|(i, _)| i)
+        .collect()
 }
 
 /// The class of people.
@@ -133,8 +138,11 @@ impl LandableScores {
         let Some((_, _, surface)) = SEMANTIC_DRONE.get(usize::from(truth)) else {
             return;
         };
-        let histogram =
-            if surface.is_landable() { &mut self.landable } else { &mut self.danger };
+        let histogram = if surface.is_landable() {
+            &mut self.landable
+        } else {
+            &mut self.danger
+        };
         if let Some(c) = histogram.get_mut(bin) {
             *c += 1;
         }
@@ -202,8 +210,14 @@ mod tests {
             s.add(PERSON, 0.003 * i as f32);
         }
         let p = s.at_recall(0.8);
-        assert!(p.recall >= 0.8 && p.recall < 0.83 && p.threshold > 0.55, "{p:?}");
-        assert!(p.false_positive_rate < 0.05 && p.person_called_landable == 0.0, "{p:?}");
+        assert!(
+            p.recall >= 0.8 && p.recall < 0.83 && p.threshold > 0.55,
+            "{p:?}"
+        );
+        assert!(
+            p.false_positive_rate < 0.05 && p.person_called_landable == 0.0,
+            "{p:?}"
+        );
         let all = s.at(0.0);
         assert_eq!((all.recall, all.false_positive_rate), (1.0, 1.0));
         assert!(s.at(0.2).person_called_landable > 0.3);

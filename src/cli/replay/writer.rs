@@ -48,7 +48,8 @@ impl Writer {
         let overlays = out.join("overlay");
         output::written(std::fs::create_dir_all(&overlays), &overlays)?;
         Ok(Self {
-            decisions: DecisionWriter::create(&out.join("decisions.jsonl")).map_err(Failure::working)?,
+            decisions: DecisionWriter::create(&out.join("decisions.jsonl"))
+                .map_err(Failure::working)?,
             tally: Tally::new(provenance),
             rows: Vec::new(),
             thumbnails: Thinning::default(),
@@ -65,7 +66,11 @@ impl Writer {
     /// Counts a frame that could not be read.
     pub(super) fn skipped(&mut self, seq: u64, source: &str, reason: String) {
         log::warn!("{source}: {reason}; skipped");
-        self.tally.skipped(SkippedFrame { seq, source: source.to_owned(), reason });
+        self.tally.skipped(SkippedFrame {
+            seq,
+            source: source.to_owned(),
+            reason,
+        });
     }
 
     /// Says and counts a warning.
@@ -75,7 +80,12 @@ impl Writer {
     }
 
     /// Writes one frame's decision and overlay.
-    pub(super) fn decided(&mut self, frame: &Frame, step: &Step<'_>, latency: Duration) -> Result<(), Failure> {
+    pub(super) fn decided(
+        &mut self,
+        frame: &Frame,
+        step: &Step<'_>,
+        latency: Duration,
+    ) -> Result<(), Failure> {
         for note in &step.notes {
             // The same note on every frame is said once.
             if self.last_note.as_ref() != Some(note) {
@@ -94,7 +104,8 @@ impl Writer {
         let last = self.rows.last().map(|r| r.line.outcome);
         let thumbnail = if self.thumbnails.keeps(&line, last, &mut self.rows) {
             let made = thumbnail(&self.canvas, frame.image.height(), THUMBNAIL_WIDTH);
-            made.inspect_err(|e| log::warn!("{}: {e}", frame.source)).ok()
+            made.inspect_err(|e| log::warn!("{}: {e}", frame.source))
+                .ok()
         } else {
             None
         };
@@ -110,8 +121,15 @@ impl Writer {
             decision: step.decision,
         };
         self.overlay.draw(&input, &mut self.canvas);
-        let stem = Path::new(&*frame.source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let file = self.out.join("overlay").join(format!("{:06}_{stem}.jpg", frame.seq));
+        let stem = Path::new(&*frame.source)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let file = self
+            .out
+            .join("overlay")
+            .join(format!("{:06}_{stem}.jpg", frame.seq));
         self.encoded.clear();
         let encoder = JpegEncoder::new_with_quality(&mut self.encoded, OVERLAY_QUALITY);
         output::written(self.canvas.write_with_encoder(encoder), &file)?;
@@ -119,12 +137,22 @@ impl Writer {
     }
 
     /// Writes summary and report, and says how it went.
-    pub(super) fn finish(self, map: MapSnapshot, config: &str, elapsed: Duration) -> Result<(), Failure> {
+    pub(super) fn finish(
+        self,
+        map: MapSnapshot,
+        config: &str,
+        elapsed: Duration,
+    ) -> Result<(), Failure> {
         let summary = self.tally.finish(elapsed);
-        summary.write(&self.out.join("summary.json")).map_err(Failure::working)?;
+        summary
+            .write(&self.out.join("summary.json"))
+            .map_err(Failure::working)?;
         let file = self.out.join("report.html");
         let last = self.rows.last().map_or(0, |r| r.line.seq);
-        let map = ReportMap { snapshot: map, frames: self.map_began..=last };
+        let map = ReportMap {
+            snapshot: map,
+            frames: self.map_began..=last,
+        };
         let input = ReportInput {
             title: &summary.provenance.input,
             date: &jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(),
@@ -133,18 +161,26 @@ impl Writer {
             map: (map.snapshot.width > 0).then_some(&map),
             settings: config,
         };
-        let made = std::fs::File::create(&file).and_then(|f| report::write(&input, BufWriter::new(f)));
+        let made =
+            std::fs::File::create(&file).and_then(|f| report::write(&input, BufWriter::new(f)));
         output::written(made, &file)?;
         let (input, skipped) = (&summary.provenance.input, summary.skipped);
         if summary.frames == 0 {
-            return Err(Failure::Input(anyhow!("{input}: no usable frame ({skipped} skipped)")));
+            return Err(Failure::Input(anyhow!(
+                "{input}: no usable frame ({skipped} skipped)"
+            )));
         }
         if self.placed == 0 {
             let why = self.last_note.unwrap_or_default();
-            return Err(Failure::Input(anyhow!("{input}: no frame could be placed over the ground: {why}")));
+            return Err(Failure::Input(anyhow!(
+                "{input}: no frame could be placed over the ground: {why}"
+            )));
         }
         let (frames, sites, holds) = (summary.frames, summary.sites, summary.holds);
-        log::info!("{frames} frames: {sites} with a site, {holds} on hold, {skipped} skipped -> {}", file.display());
+        log::info!(
+            "{frames} frames: {sites} with a site, {holds} on hold, {skipped} skipped -> {}",
+            file.display()
+        );
         Ok(())
     }
 }
@@ -164,7 +200,12 @@ impl Default for Thinning {
 }
 
 impl Thinning {
-    fn keeps(&mut self, line: &DecisionLine, last: Option<OutcomeKind>, rows: &mut [FrameRow]) -> bool {
+    fn keeps(
+        &mut self,
+        line: &DecisionLine,
+        last: Option<OutcomeKind>,
+        rows: &mut [FrameRow],
+    ) -> bool {
         if self.kept >= MAX_THUMBNAILS {
             self.every *= 2;
             for row in rows.iter_mut().filter(|r| r.line.seq % self.every != 0) {

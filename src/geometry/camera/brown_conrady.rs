@@ -2,6 +2,9 @@
 
 use super::{CameraError, MIN_STRETCH, end_of_good, solve_rising};
 
+/// Part of the one-to-one disc that is used: the rest is room for the iteration of the inverse to overshoot.
+const USED: f64 = 0.98;
+
 /// A model on a plane ends before 90 degrees: 85 is more than any lens sold without a fisheye calibration.
 const MAX_ANGLE_RAD: f64 = 85.0 / 180.0 * std::f64::consts::PI;
 
@@ -17,7 +20,8 @@ const MAX_ANGLE_RAD: f64 = 85.0 / 180.0 * std::f64::consts::PI;
 pub struct BrownConrady {
     /// `k1 k2 p1 p2 k3 k4 k5 k6`, OpenCV's order.
     d: [f64; 8],
-    max_radius: f64,
+    /// Of the disc on which the map is one-to-one, in ideal plane coordinates.
+    one_to_one_radius: f64,
 }
 
 impl BrownConrady {
@@ -37,9 +41,12 @@ impl BrownConrady {
         if d.iter().any(|c| !c.is_finite()) {
             return Err(CameraError::Coefficients);
         }
-        let mut lens = Self { d, max_radius: 0.0 };
+        let mut lens = Self {
+            d,
+            one_to_one_radius: 0.0,
+        };
         let max_angle = end_of_good(MAX_ANGLE_RAD, |angle| lens.is_one_to_one_at(angle.tan()));
-        lens.max_radius = max_angle.tan();
+        lens.one_to_one_radius = max_angle.tan();
         Ok(lens)
     }
 
@@ -52,23 +59,26 @@ impl BrownConrady {
     /// The largest angle to the optical axis, radians, up to which the model is one-to-one and used.
     #[must_use]
     pub fn max_angle_rad(&self) -> f64 {
-        self.max_radius.atan()
+        self.max_radius().atan()
+    }
+
+    fn max_radius(&self) -> f64 {
+        USED * self.one_to_one_radius
     }
 
     /// From ideal to distorted plane coordinates; `None` beyond the largest angle.
     pub(super) fn distort(&self, x: f64, y: f64) -> Option<(f64, f64)> {
-        (x.hypot(y) <= self.max_radius).then(|| self.map(x, y))
+        (x.hypot(y) <= self.max_radius()).then(|| self.map(x, y))
     }
 
     /// From distorted to ideal plane coordinates; `None` where no ideal point within the largest angle appears.
     pub(super) fn undistort(&self, xd: f64, yd: f64) -> Option<(f64, f64)> {
         let rd = xd.hypot(yd);
-        if rd < 1e-12 && self.d[2] == 0.0 && self.d[3] == 0.0 {
-            return Some((xd, yd));
-        }
         // Start from the radial part alone, which is all of it but a little.
-        let (radial_end, _) = self.radial(self.max_radius);
-        let r = solve_rising(self.max_radius, rd.min(radial_end), |r| self.radial(r))?;
+        let (radial_end, _) = self.radial(self.one_to_one_radius);
+        let r = solve_rising(self.one_to_one_radius, rd.min(radial_end), |r| {
+            self.radial(r)
+        })?;
         let scale = if rd > 1e-12 { r / rd } else { 0.0 };
         let (mut x, mut y) = (xd * scale, yd * scale);
         for _ in 0..50 {
@@ -76,11 +86,11 @@ impl BrownConrady {
             let (ex, ey) = (mx - xd, my - yd);
             let error = ex.hypot(ey);
             if error <= 1e-12 * (1.0 + rd) {
-                return (x.hypot(y) <= self.max_radius * (1.0 + 1e-9)).then_some((x, y));
+                return (x.hypot(y) <= self.max_radius() * (1.0 + 1e-9)).then_some((x, y));
             }
-            let (a, b, c) = self.jacobian(x, y);
-            let det = a * c - b * b;
-            let (dx, dy) = ((c * ex - b * ey) / det, (a * ey - b * ex) / det);
+            let (xx, xy, yy) = self.jacobian(x, y);
+            let det = xx * yy - xy * xy;
+            let (dx, dy) = ((yy * ex - xy * ey) / det, (xx * ey - xy * ex) / det);
             (x, y) = self.best_step((x, y), (dx, dy), (xd, yd), error)?;
         }
         None
@@ -99,8 +109,9 @@ impl BrownConrady {
         for _ in 0..30 {
             let (mut x, mut y) = (from.0 - k * step.0, from.1 - k * step.1);
             let r = x.hypot(y);
-            if r > self.max_radius {
-                (x, y) = (x * self.max_radius / r, y * self.max_radius / r);
+            let rim = self.one_to_one_radius;
+            if r > rim {
+                (x, y) = (x * rim / r, y * rim / r);
             }
             let (mx, my) = self.map(x, y);
             if (mx - target.0).hypot(my - target.1) < error {

@@ -270,8 +270,10 @@ fn solve_rising(end: f64, target: f64, f: impl Fn(f64) -> (f64, f64)) -> Option<
     }
     let (mut lo, mut hi) = (0.0, end);
     let mut x = target.min(end);
-    // Newton's step, replaced by bisection where it would leave the bracket: it cannot diverge, and usually needs 4.
-    for _ in 0..100 {
+    let mut last_step = end;
+    // Newton's step, replaced by bisection where it would leave the bracket or is not half as long as the one before:
+    // so it can neither diverge nor circle, and usually needs 4.
+    for _ in 0..200 {
         let (value, slope) = f(x);
         let error = value - target;
         if error.abs() <= 1e-13 * (1.0 + target) {
@@ -283,11 +285,16 @@ fn solve_rising(end: f64, target: f64, f: impl Fn(f64) -> (f64, f64)) -> Option<
             lo = x;
         }
         let newton = x - error / slope;
-        x = if newton > lo && newton < hi {
+        let next = if newton > lo && newton < hi && (newton - x).abs() < 0.5 * last_step {
             newton
         } else {
             0.5 * (lo + hi)
         };
+        last_step = (next - x).abs();
+        x = next;
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

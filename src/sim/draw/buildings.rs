@@ -107,7 +107,9 @@ impl House {
     pub(super) fn draw(&self, canvas: &mut Canvas, dice: &mut Dice, sun: Sun) {
         let lean = self.lean(canvas);
         let area = self.area(lean);
-        canvas.cast(sun, area, (0.0, self.height), |p| self.outline(p));
+        canvas.cast(sun, area, (0.0, self.height, self.half.y), |p| {
+            self.outline(p)
+        });
         self.draw_walls(canvas, lean);
         let top = Self {
             centre: self.centre.plus(lean),
@@ -244,8 +246,7 @@ impl House {
             let at = self.spot(dice, 0.5);
             let h = Point::new(dice.between(0.25, 0.5), dice.between(0.2, 0.35));
             let brick = dice.near([0.48, 0.36, 0.31], 0.3);
-            self.block(canvas, sun, at, h, (class::ROOF, 0.9), |p| {
-                let q = p.seen_from(at, self.axis);
+            self.block(canvas, (sun, class::ROOF, 0.9), (at, h), |q| {
                 if shape::slab(q, h.times(0.55), 0.0) < 0.0 {
                     [0.10, 0.09, 0.09]
                 } else {
@@ -256,8 +257,7 @@ impl House {
         for _ in 0..dice.below(4) {
             let at = self.spot(dice, 0.75);
             let frame = Point::new(0.4, 0.6);
-            self.block(canvas, sun, at, frame, (class::WINDOW, 0.08), |p| {
-                let q = p.seen_from(at, self.axis);
+            self.block(canvas, (sun, class::WINDOW, 0.08), (at, frame), |q| {
                 if shape::slab(q, Point::new(0.32, 0.52), 0.0) < 0.0 {
                     [0.42, 0.50, 0.58]
                 } else {
@@ -268,8 +268,7 @@ impl House {
         if dice.chance(0.25) && self.half.y > 2.2 {
             let half = Point::new((self.half.x - 1.0).min(2.5), 0.38 * self.half.y);
             let at = Point::new(0.0, 0.5 * self.half.y).placed(self.centre, self.axis);
-            self.block(canvas, sun, at, half, (class::ROOF, 0.1), |p| {
-                let q = p.seen_from(at, self.axis);
+            self.block(canvas, (sun, class::ROOF, 0.1), (at, half), |q| {
                 let (u, v) = ((q.x / 1.0).rem_euclid(1.0), (q.y / 1.65).rem_euclid(1.0));
                 let frame = u < 0.04 || v < 0.03;
                 if frame {
@@ -288,18 +287,17 @@ impl House {
         Point::new(x, y).placed(self.centre, self.axis)
     }
 
+    /// A small upright box on the roof; `ink` sees places from its middle along the house's axis.
     fn block(
         &self,
         canvas: &mut Canvas,
-        sun: Sun,
-        at: Point,
-        half: Point,
-        (class, height): (u8, f32),
+        (sun, class, height): (Sun, u8, f32),
+        (at, half): (Point, Point),
         ink: impl Fn(Point) -> Rgb,
     ) {
         let sdf = |p: Point| shape::slab(p.seen_from(at, self.axis), half, 0.0);
         let area = Area::around(at, half.length());
-        canvas.cast(sun, area, (0.0, height), sdf);
-        canvas.paint(area, class, sdf, |p, _| ink(p));
+        canvas.cast(sun, area, (0.0, height, half.y), sdf);
+        canvas.paint(area, class, sdf, |p, _| ink(p.seen_from(at, self.axis)));
     }
 }

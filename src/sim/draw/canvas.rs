@@ -261,18 +261,19 @@ impl Canvas {
         let reach = margin + 1.7 * 0.71 * TILE as f32 * mpp;
         let centre =
             |x: usize, y: usize| Point::new((x as f32 + 0.5) * mpp, (y as f32 + 0.5) * mpp);
-        for ty in (y0..y1).step_by(TILE) {
-            for tx in (x0..x1).step_by(TILE) {
-                if sdf(centre(tx + TILE / 2, ty + TILE / 2)) > reach {
-                    continue;
-                }
-                for y in ty..(ty + TILE).min(y1) {
-                    let start = y * self.width;
-                    let row = self.dabs.get_mut(start + tx..start + (tx + TILE).min(x1));
-                    for (i, dab) in row.into_iter().flatten().enumerate() {
-                        let p = centre(tx + i, y);
-                        brush(dab, p, sdf(p));
-                    }
+        let tiles = (y0..y1)
+            .step_by(TILE)
+            .flat_map(|y| (x0..x1).step_by(TILE).map(move |x| (x, y)));
+        for (tx, ty) in tiles {
+            if sdf(centre(tx + TILE / 2, ty + TILE / 2)) > reach {
+                continue;
+            }
+            for y in ty..(ty + TILE).min(y1) {
+                let start = y * self.width;
+                let row = self.dabs.get_mut(start + tx..start + (tx + TILE).min(x1));
+                for (i, dab) in row.into_iter().flatten().enumerate() {
+                    let p = centre(tx + i, y);
+                    brush(dab, p, sdf(p));
                 }
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn car(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axi
         body(q).min(shape::slab(mirror, Point::new(0.10, 0.09), 0.04))
     };
     let area = Area::around(at, half.length() + 0.2);
-    canvas.cast(sun, area, (0.0, height), |p| sdf(p) + 0.12);
+    canvas.cast(sun, area, (0.0, height, 1.0), |p| sdf(p) + 0.12);
     let (front, rear) = if van { (0.62, -0.95) } else { (0.36, -0.78) };
     canvas.paint(area, class::CAR, sdf, |p, d| {
         let q = p.seen_from(at, axis);

@@ -37,6 +37,14 @@ pub(super) fn street(s: &mut Scene) {
     );
     plots(s, middle, axis, half);
     road(s, &way, half, axis);
+    if s.dice.chance(0.3)
+        && let Some(at) = s.place(6.0, &SOIL)
+    {
+        let r = s.dice.between(2.0, 5.0);
+        water::pond(&mut s.canvas, &mut s.dice, s.sun, at, r);
+    }
+    s.grove(0.004);
+    s.bushes(0.006);
     let lane = half - 1.1;
     for i in -6..6 {
         let at = middle.plus(axis.times(i as f32 * 7.0 + s.dice.between(-1.5, 1.5)));
@@ -167,7 +175,7 @@ pub(super) fn park(s: &mut Scene) {
         Kind::Dirt,
         Kind::Pavers,
     ]);
-    for _ in 0..1 + s.dice.below(3) {
+    for _ in 0..=s.dice.below(3) {
         let way = s.crossing();
         let width = s.dice.between(0.6, 1.7);
         s.canvas.lay(s.canvas.everywhere(), &gravel, |p| {
@@ -250,7 +258,7 @@ pub(super) fn garden(s: &mut Scene) {
 
 /// Planted beds and stone walls along the border of a garden, and a fence at its end.
 fn beds(s: &mut Scene, origin: Point, axis: Point) {
-    for _ in 0..1 + s.dice.below(3) {
+    for _ in 0..=s.dice.below(3) {
         let y = if s.dice.chance(0.5) {
             1.2
         } else {
@@ -338,23 +346,24 @@ pub(super) fn car_park(s: &mut Scene) {
     s.canvas.cover(&tar);
     let axis = s.dice.direction();
     let green = s.ground(&GREEN);
-    let origin = s.anywhere();
     let corner = s.dice.noise();
-    s.canvas.lay(s.canvas.everywhere(), &green, |p| {
-        let q = p.seen_from(origin, axis);
-        (q.y + 0.4 * corner.at(0.3 * q.x, 0.0)).max(0.5 - q.y.abs()) - 0.0
-    });
+    let edge = s.dice.between(0.1, 0.4) * s.canvas.size().y;
     let centre = s.canvas.centre();
+    s.canvas.lay(s.canvas.everywhere(), &green, |p| {
+        let q = p.seen_from(centre, axis);
+        edge + 0.4 * corner.at(0.3 * q.x, 0.0) - q.y
+    });
+    s.wear();
     let rows = 1 + s.dice.below(3);
     for i in 0..rows {
-        let y = (i as f32 - 0.5 * rows as f32) * 11.5 + s.dice.between(-2.0, 2.0);
+        let y = edge - 6.0 - i as f32 * 11.5 + s.dice.between(-0.8, 0.8);
         let from = Point::new(-0.5 * s.canvas.size().x, y).placed(centre, axis);
         let bays = (s.canvas.size().x / 2.6) as u32;
         cars::parking(&mut s.canvas, &mut s.dice, s.sun, (from, axis), bays);
     }
     if s.dice.chance(0.5) {
         let half = Point::new(s.dice.between(6.0, 12.0), s.dice.between(4.0, 7.0));
-        let at = Point::new(0.0, 0.4 * s.canvas.size().x + half.y).placed(centre, axis);
+        let at = Point::new(0.0, edge + 4.0 + half.y).placed(centre, axis);
         let hall = House::new(&mut s.dice, at, axis, half);
         s.houses.push(hall);
     }
@@ -368,16 +377,16 @@ pub(super) fn sprinkle(s: &mut Scene) {
     let area = s.canvas.size().x * s.canvas.size().y;
     let people = (0.006 * area).clamp(1.0, 7.0);
     let axis = s.dice.direction();
-    if s.dice.chance(0.35) {
-        if let Some(at) = s.place(1.2, &[class::GRASS, class::DIRT, class::GRAVEL]) {
-            let reach = s.dice.between(0.3, 1.4);
-            things::rocks(&mut s.canvas, &mut s.dice, s.sun, at, reach);
-        }
+    if s.dice.chance(0.35)
+        && let Some(at) = s.place(1.2, &[class::GRASS, class::DIRT, class::GRAVEL])
+    {
+        let reach = s.dice.between(0.3, 1.4);
+        things::rocks(&mut s.canvas, &mut s.dice, s.sun, at, reach);
     }
-    if s.dice.chance(0.15) {
-        if let Some(at) = s.place(0.9, &open) {
-            things::marker(&mut s.canvas, &mut s.dice, at, axis);
-        }
+    if s.dice.chance(0.15)
+        && let Some(at) = s.place(0.9, &open)
+    {
+        things::marker(&mut s.canvas, &mut s.dice, at, axis);
     }
     for _ in 0..s.dice.count(0.5 * people) {
         if let Some(at) = s.place(1.3, &open) {

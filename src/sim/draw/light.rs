@@ -48,16 +48,17 @@ impl Sun {
 }
 
 impl Canvas {
-    /// Casts the shadow of something that stands between the heights `from` and `to` (metres) over the outline `sdf`.
+    /// Casts the shadow of something that stands between the heights `from` and `to` (metres) over the outline `sdf`; `thick`:
+    /// its least thickness, which says in how small steps the outline is swept.
     pub(super) fn cast(
         &mut self,
         sun: Sun,
         area: Area,
-        (from, to): (f32, f32),
+        (from, to, thick): (f32, f32, f32),
         sdf: impl Fn(Point) -> f32,
     ) {
         let (near, far) = (from * sun.slope, to * sun.slope);
-        let steps = (((far - near) / 0.3).ceil().clamp(1.0, 14.0)) as i32;
+        let steps = (((far - near) / (0.7 * thick)).ceil().clamp(1.0, 40.0)) as i32;
         let end = sun.away.times(far);
         self.shade(
             area.stretched(end),
@@ -75,13 +76,13 @@ impl Canvas {
     /// Turns the painted canvas into RGB bytes as a camera would see it: sunlight and skylight, exposure, colour cast,
     /// a little blur, vignetting and grain.
     pub(super) fn develop(&self, sun: Sun, dice: &mut Dice) -> Vec<u8> {
-        let exposure = dice.between(0.85, 1.18);
+        let exposure = dice.between(0.95, 1.35);
         let cast: Rgb = [
-            dice.between(0.93, 1.07),
+            dice.between(0.95, 1.06),
             dice.between(0.97, 1.03),
-            dice.between(0.92, 1.08),
+            dice.between(0.93, 1.06),
         ];
-        let colourful = dice.between(0.75, 1.15);
+        let colourful = dice.between(0.7, 1.05);
         let contrast = dice.between(0.95, 1.2);
         let dim = 1.0 - 0.12 * (1.0 - sun.depth);
         let lit: Vec<Rgb> = self

@@ -3,6 +3,11 @@
 //! A scene is painted in order of height: ground, markings, low things, people and cars, houses, trees. What stands
 //! casts a shadow on what was painted before it; shadows darken the picture and leave the truth alone. All of it is
 //! arithmetic that IEEE 754 fixes to the last bit (no sine, power or fused product of the machine's own).
+#![expect(
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "geometry and colour read best in the letters of the formulas"
+)]
 
 mod buildings;
 mod canvas;

@@ -35,7 +35,7 @@ impl Noise {
         let mut h =
             self.0 ^ (x as u32).wrapping_mul(0x27d4_eb2f) ^ (y as u32).wrapping_mul(0x1656_67b1);
         h = (h ^ (h >> 15)).wrapping_mul(0x2c1b_3c6d);
-        h = (h ^ (h >> 12)).wrapping_mul(0x297a_2d39);
+        h = (h ^ (h >> 13)).wrapping_mul(0x297a_2d39);
         h ^ (h >> 15)
     }
 

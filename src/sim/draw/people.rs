@@ -107,66 +107,42 @@ fn upright(
         feet.plus(lean.times(0.80)),
         feet.plus(lean).plus(facing.times(0.06)),
     );
-    canvas.cast(sun, Area::around(feet, 0.4), (0.1, 1.45 * size), |p| {
+    canvas.cast(sun, Area::around(feet, 0.4), (0.1, 1.45 * size, 0.3), |p| {
         p.minus(feet).length() - 0.19 * size
     });
     canvas.cast(
         sun,
         Area::around(feet, 0.4),
-        (1.45 * size, 1.75 * size),
+        (1.45 * size, 1.75 * size, 0.2),
         |p| p.minus(feet).length() - 0.11 * size,
     );
-    let stride = dice.between(-0.28, 0.28);
-    let hip = feet.plus(lean.times(0.5));
-    for k in [-1.0, 1.0] {
-        let foot = feet
-            .plus(side.times(0.10 * k))
-            .plus(facing.times(stride * k));
-        part(
-            canvas,
-            foot,
-            hip.plus(side.times(0.08 * k)),
-            0.085 * size,
-            looks.legs,
-        );
-        part(
-            canvas,
-            foot,
-            foot.plus(facing.times(0.14)),
-            0.05,
-            [0.13, 0.12, 0.12],
-        );
-    }
-    let swing = dice.between(-0.25, 0.35);
-    for k in [-1.0, 1.0] {
-        let joint = shoulder.plus(side.times(0.22 * size * k));
-        let hand = joint
-            .plus(facing.times(swing * k))
-            .minus(lean.times(0.3))
-            .plus(side.times(0.06 * k));
-        part(canvas, joint, hand, 0.05 * size, looks.skin);
-        part(
-            canvas,
-            joint,
-            joint.plus(hand.minus(joint).times(0.5)),
-            0.062 * size,
-            looks.top,
-        );
-    }
+    legs(
+        canvas,
+        looks,
+        (feet, feet.plus(lean.times(0.5))),
+        (facing, size, dice.between(-0.28, 0.28)),
+    );
+    arms(
+        canvas,
+        looks,
+        (shoulder, lean),
+        (facing, size, dice.between(-0.25, 0.35)),
+    );
+    let (hip, wide) = (feet.plus(lean.times(0.5)), side.times(0.17 * size));
     part(canvas, hip, shoulder, 0.16 * size, looks.top);
     part(
         canvas,
-        shoulder.minus(side.times(0.17 * size)),
-        shoulder.plus(side.times(0.17 * size)),
+        shoulder.minus(wide),
+        shoulder.plus(wide),
         0.11 * size,
         looks.top,
     );
     if dice.chance(0.2) {
-        let pack = dice.pick(&CLOTH);
+        let (pack, behind) = (dice.pick(&CLOTH), facing.times(0.17));
         part(
             canvas,
-            shoulder.minus(facing.times(0.17)),
-            hip.minus(facing.times(0.17)),
+            shoulder.minus(behind),
+            hip.minus(behind),
             0.13,
             pack,
         );
@@ -187,9 +163,51 @@ fn upright(
     );
 }
 
+fn legs(
+    canvas: &mut Canvas,
+    looks: &Looks,
+    (feet, hip): (Point, Point),
+    (facing, size, stride): (Point, f32, f32),
+) {
+    let side = facing.across();
+    for k in [-1.0, 1.0] {
+        let foot = feet
+            .plus(side.times(0.10 * k))
+            .plus(facing.times(stride * k));
+        let thigh = hip.plus(side.times(0.08 * k));
+        part(canvas, foot, thigh, 0.085 * size, looks.legs);
+        part(
+            canvas,
+            foot,
+            foot.plus(facing.times(0.14)),
+            0.05,
+            [0.13, 0.12, 0.12],
+        );
+    }
+}
+
+fn arms(
+    canvas: &mut Canvas,
+    looks: &Looks,
+    (shoulder, lean): (Point, Point),
+    (facing, size, swing): (Point, f32, f32),
+) {
+    let side = facing.across();
+    for k in [-1.0, 1.0] {
+        let joint = shoulder.plus(side.times(0.22 * size * k));
+        let hand = joint
+            .plus(facing.times(swing * k))
+            .minus(lean.times(0.3))
+            .plus(side.times(0.06 * k));
+        part(canvas, joint, hand, 0.05 * size, looks.skin);
+        let elbow = joint.plus(hand.minus(joint).times(0.5));
+        part(canvas, joint, elbow, 0.062 * size, looks.top);
+    }
+}
+
 fn lying(canvas: &mut Canvas, sun: Sun, looks: &Looks, at: Point, (axis, size): (Point, f32)) {
     let place = |x: f32, y: f32| Point::new(x * size, y * size).placed(at, axis);
-    canvas.cast(sun, Area::around(at, 1.1), (0.0, 0.25), |p| {
+    canvas.cast(sun, Area::around(at, 1.1), (0.0, 0.25, 0.3), |p| {
         shape::capsule(p, place(-0.8, 0.0), place(0.7, 0.0), 0.2)
     });
     for k in [-1.0, 1.0] {
@@ -250,7 +268,7 @@ pub(super) fn dog(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, fac
     };
     let patches = dice.noise();
     let area = Area::around(at, 0.8);
-    canvas.cast(sun, area, (0.05, 0.5), sdf);
+    canvas.cast(sun, area, (0.05, 0.5, 0.15), sdf);
     canvas.paint(area, class::DOG, sdf, |p, d| {
         let patch = if patches.at(5.0 * p.x, 5.0 * p.y) > 0.4 {
             0.6
@@ -284,7 +302,7 @@ pub(super) fn bicycle(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point,
     };
     let saddle = |p: Point| shape::capsule(p, seat, seat.plus(axis.times(-0.16)), 0.06);
     let area = Area::around(at, 1.1);
-    canvas.cast(sun, area, (0.1, 0.7), sdf);
+    canvas.cast(sun, area, (0.1, 0.7, 0.08), sdf);
     canvas.paint(
         area,
         class::BICYCLE,

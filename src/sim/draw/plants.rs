@@ -52,7 +52,7 @@ impl Foliage {
             + 0.45 * slope * self.sun.depth
             + 0.30 * (here - 0.25)
             + 0.20 * bulge
-            + 0.26 * leaf;
+            + 0.32 * leaf;
         mix(self.dark, self.light, light.clamp(0.0, 1.0))
     }
 }
@@ -62,7 +62,7 @@ fn crown(noise: Noise, p: Point, c: Point, r: f32) -> f32 {
     let d = p.minus(c);
     let k = 2.4 / r;
     let lobes = noise.octaves(k * d.x, k * d.y, 3);
-    d.length() - r * (0.90 + 0.26 * lobes) - 0.05 * noise.other(9).at(9.0 * p.x, 9.0 * p.y)
+    d.length() - r * (0.86 + 0.40 * lobes) - 0.05 * noise.other(9).at(9.0 * p.x, 9.0 * p.y)
 }
 
 /// A tree in leaf with crown radius `r`.
@@ -73,11 +73,17 @@ pub(super) fn tree(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, c: Point, r: 
     let conifer = dice.chance(0.2);
     let height = r * dice.between(1.5, 2.4);
     let sdf = |p: Point| crown(outline, p, c, r);
-    canvas.cast(
-        sun,
-        Area::around(c, 1.4 * r),
-        (0.35 * height, 0.85 * height),
-        |p| sdf(p) + 0.15 * r,
+    // A disc lifted over a range of heights throws a capsule.
+    let (low, high) = (0.35 * height * sun.slope, 0.85 * height * sun.slope);
+    let (from, to) = (c.plus(sun.away.times(low)), c.plus(sun.away.times(high)));
+    canvas.shade(
+        Area::around(c, 1.4 * r).stretched(to.minus(c)),
+        (sun.soft * height).max(0.08),
+        sun.depth,
+        |p| {
+            shape::capsule(p, from, to, 0.82 * r)
+                - 0.22 * r * outline.octaves(2.6 * p.x / r, 2.6 * p.y / r, 4)
+        },
     );
     canvas.paint(Area::around(c, 1.4 * r), class::TREE, sdf, |p, d| {
         let from = p.minus(c);
@@ -117,7 +123,7 @@ pub(super) fn bald_tree(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, c: Point
             .fold(1e9_f32, |d, l| d.min(shape::line(p, l, width)))
     };
     let height = 1.8 * r;
-    canvas.cast(sun, area, (0.5 * height, 0.5 * height), |p| {
+    canvas.cast(sun, area, (0.5 * height, 0.5 * height, 1.0), |p| {
         limb(p) + 0.3 * width
     });
     // The twigs' fine web is one body to whoever lands: all of it is truth, though the ground shines through.
@@ -153,7 +159,16 @@ pub(super) fn bush(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, c: Point, r: 
     let petal = dice.noise();
     let sdf = |p: Point| crown(outline, p, c, r);
     let area = Area::around(c, 1.4 * r);
-    canvas.cast(sun, area, (0.0, 1.1 * r), |p| sdf(p) + 0.1 * r);
+    let fall = sun.away.times(1.1 * r * sun.slope);
+    canvas.shade(
+        area.stretched(fall),
+        (sun.soft * r).max(0.04),
+        sun.depth,
+        |p| {
+            shape::capsule(p, c, c.plus(fall), 0.85 * r)
+                - 0.2 * r * outline.octaves(3.0 * p.x / r, 3.0 * p.y / r, 3)
+        },
+    );
     canvas.paint(area, class::VEGETATION, sdf, |p, _| {
         let green = foliage.colour(p, -p.minus(c).dot(sun.away) / r);
         let [red, ..] = flowers;
@@ -180,7 +195,7 @@ pub(super) fn hedge(
     };
     let area = around_line(points, half_width + 0.3);
     let height = dice.between(0.8, 2.0);
-    canvas.cast(sun, area, (0.0, height), sdf);
+    canvas.cast(sun, area, (0.0, height, half_width), sdf);
     canvas.paint(area, class::VEGETATION, sdf, |p, d| {
         foliage.colour(p, 0.5 + d / half_width)
     });
@@ -196,7 +211,7 @@ pub(super) fn bed(
 ) {
     let (a, b) = (Foliage::new(dice, sun, 0.25), Foliage::new(dice, sun, 0.18));
     let which = dice.noise();
-    canvas.cast(sun, area, (0.0, 0.35), &sdf);
+    canvas.cast(sun, area, (0.0, 0.35, 0.4), &sdf);
     canvas.paint(area, class::VEGETATION, &sdf, |p, _| {
         let t = step(-0.1, 0.1, which.octaves(1.3 * p.x, 1.3 * p.y, 3));
         let green = mix(a.colour(p, 0.0), b.colour(p, 0.0), t);

@@ -59,7 +59,9 @@ impl Scene {
 
     /// Draws everything, from the ground up.
     pub(super) fn draw(&mut self) {
-        match self.dice.below(10) {
+        // A large scene is a quarter of a town; a small one shows one thing.
+        let large = self.canvas.size().x > 60.0;
+        match self.dice.below(if large { 4 } else { 10 }) {
             0 | 1 => layout::street(self),
             2 | 3 => layout::park(self),
             4..=6 => layout::garden(self),

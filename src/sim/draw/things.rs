@@ -20,7 +20,7 @@ pub(super) fn fence(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, points: &[Po
     let height = dice.between(0.9, 1.8);
     let area = plants::around_line(points, width + 0.1);
     let sdf = |p: Point| shape::line(p, points, width);
-    canvas.cast(sun, area, (0.0, height), |p| sdf(p) + 0.5 * width);
+    canvas.cast(sun, area, (0.0, height, 2.0 * width), sdf);
     let grain = dice.noise();
     canvas.paint(area, class::FENCE, sdf, |p, d| {
         let slat = step(0.1, 0.25, ((p.x + p.y) / 0.16).rem_euclid(1.0));
@@ -69,7 +69,7 @@ pub(super) fn rocks(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, c: Point, re
                 + 0.12 * r * facet.nearest
         };
         let area = Area::around(at, 1.5 * r);
-        canvas.cast(sun, area, (0.0, 0.7 * r), sdf);
+        canvas.cast(sun, area, (0.0, 0.7 * r, r), sdf);
         canvas.paint(area, class::ROCKS, sdf, |p, _| {
             let bump = |q: Point| n.other(1).octaves(1.6 * q.x / r, 1.6 * q.y / r, 4);
             let slope = bump(p) - bump(p.minus(sun.away.times(0.12 * r)));
@@ -109,25 +109,24 @@ pub(super) fn marker(canvas: &mut Canvas, dice: &mut Dice, at: Point, axis: Poin
 /// One solid thing that is in the way: outline, height above ground, ink.
 fn solid(
     canvas: &mut Canvas,
-    sun: Sun,
+    (sun, low, high): (Sun, f32, f32),
     area: Area,
-    (low, high): (f32, f32),
     sdf: impl Fn(Point) -> f32,
     ink: impl Fn(Point, f32) -> Rgb,
 ) {
-    canvas.cast(sun, area, (low, high), &sdf);
+    canvas.cast(sun, area, (low, high, 0.35), &sdf);
     canvas.paint(area, class::OBSTACLE, &sdf, ink);
 }
 
 /// Something that is in the way.
 pub(super) fn obstacle(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point) {
-    match dice.below(8) {
+    match dice.below(9) {
         0 => table(canvas, dice, sun, at, axis),
         1 => umbrella(canvas, dice, sun, at),
         2 | 3 => crate_or_bin(canvas, dice, sun, at, axis),
         4 => lounger(canvas, dice, sun, at, axis),
         5 => pot(canvas, dice, sun, at),
-        6 => trampoline(canvas, dice, sun, at),
+        6 if dice.chance(0.3) => trampoline(canvas, dice, sun, at),
         _ => bench(canvas, dice, sun, at, axis),
     }
 }
@@ -154,9 +153,8 @@ fn table(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
             let sdf = |p: Point| shape::slab(p.seen_from(c, axis), Point::new(0.23, 0.23), 0.06);
             solid(
                 canvas,
-                sun,
+                (sun, 0.3, 0.9),
                 Area::around(c, 0.4),
-                (0.3, 0.9),
                 sdf,
                 |_, d| lit(seat, 0.7 - 1.6 * d),
             );
@@ -165,9 +163,8 @@ fn table(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), half, round);
     solid(
         canvas,
-        sun,
+        (sun, 0.6, 0.75),
         Area::around(at, 1.3),
-        (0.6, 0.75),
         sdf,
         |p, _| {
             let q = p.seen_from(at, axis);
@@ -203,9 +200,8 @@ fn umbrella(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     };
     solid(
         canvas,
-        sun,
+        (sun, 2.1, 2.4),
         Area::around(at, 1.2 * r),
-        (2.1, 2.4),
         sdf,
         |p, _| {
             let q = p.minus(at);
@@ -230,9 +226,8 @@ fn crate_or_bin(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis:
     let height = dice.between(0.3, 1.1);
     solid(
         canvas,
-        sun,
+        (sun, 0.0, height),
         Area::around(at, 1.0),
-        (0.0, height),
         sdf,
         |p, d| {
             let q = p.seen_from(at, axis);
@@ -256,9 +251,8 @@ fn lounger(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Poin
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), half, 0.06);
     solid(
         canvas,
-        sun,
+        (sun, 0.2, 0.4),
         Area::around(at, 1.1),
-        (0.2, 0.4),
         sdf,
         |p, d| {
             let q = p.seen_from(at, axis);
@@ -277,7 +271,7 @@ fn pot(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     let r = dice.between(0.22, 0.5);
     let clay = dice.near([0.56, 0.46, 0.40], 0.25);
     let sdf = |p: Point| p.minus(at).length() - r;
-    solid(canvas, sun, Area::around(at, r), (0.0, r), sdf, |_, d| {
+    solid(canvas, (sun, 0.0, r), Area::around(at, r), sdf, |_, d| {
         lit(clay, if d > -0.05 { 1.1 } else { 0.5 })
     });
     plants::bush(canvas, dice, sun, at, 0.8 * r);
@@ -287,7 +281,7 @@ fn trampoline(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point) {
     let r = dice.between(1.2, 2.0);
     let rim = dice.pick(&[[0.16, 0.34, 0.62], [0.30, 0.56, 0.30], [0.34, 0.34, 0.36]]);
     let sdf = |p: Point| p.minus(at).length() - r;
-    solid(canvas, sun, Area::around(at, r), (0.5, 0.8), sdf, |_, d| {
+    solid(canvas, (sun, 0.5, 0.8), Area::around(at, r), sdf, |_, d| {
         if d > -0.28 {
             lit(rim, 1.1)
         } else {
@@ -301,9 +295,8 @@ fn bench(canvas: &mut Canvas, dice: &mut Dice, sun: Sun, at: Point, axis: Point)
     let sdf = |p: Point| shape::slab(p.seen_from(at, axis), Point::new(0.85, 0.25), 0.03);
     solid(
         canvas,
-        sun,
+        (sun, 0.3, 0.8),
         Area::around(at, 1.0),
-        (0.3, 0.8),
         sdf,
         |p, _| {
             let q = p.seen_from(at, axis);

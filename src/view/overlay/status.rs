@@ -27,12 +27,12 @@ pub(super) fn draw(canvas: &mut Canvas, face: &Typeface, input: &OverlayInput, s
         return;
     }
     canvas.fill(bar, 0.0, PAPER, 1.0);
-    let size = type_size(w);
+    let em = type_size(w);
     let row = |i: f32| Row {
-        left: size * 0.8,
-        right: bar.w - size * 0.8,
-        y: bar.y + size * (1.15 + 1.6 * i),
-        size,
+        left: em * 0.8,
+        right: bar.w - em * 0.8,
+        y: bar.y + em * (1.15 + 1.6 * i),
+        em,
     };
     draw_outcome(canvas, face, input.decision, row(0.0));
     draw_figures(canvas, face, input, row(1.0));
@@ -45,42 +45,37 @@ struct Row {
     left: f32,
     right: f32,
     y: f32,
-    size: f32,
+    em: f32,
 }
 
 fn draw_outcome(canvas: &mut Canvas, face: &Typeface, decision: &LandingDecision, row: Row) {
-    let Row {
-        left,
-        right,
-        y,
-        size,
-    } = row;
+    let Row { left, right, y, em } = row;
     let (badge, headline) = match decision.outcome {
         Outcome::Site => ("SITE", "safe patch found"),
         Outcome::Hold(why) => ("HOLD", why.text()),
     };
-    let badge_w = face.width(badge, size) + size;
+    let badge_w = face.width(badge, em) + em;
     let area = Area {
         x: left,
-        y: y - size * 0.65,
+        y: y - em * 0.65,
         w: badge_w,
-        h: size * 1.3,
+        h: em * 1.3,
     };
-    canvas.fill(area, size * 0.3, palette::outcome(decision.outcome), 1.0);
-    canvas.text(face, badge, [left + size * 0.5, y], (size, INK));
+    canvas.fill(area, em * 0.3, palette::outcome(decision.outcome), 1.0);
+    canvas.text(face, badge, [left + em * 0.5, y], (em, INK));
 
     let monitor = monitor_words(decision);
-    let start = left + badge_w + size * 0.6;
-    let headline = face.fitted(headline, size, right - start);
-    let end = canvas.text(face, &headline, [start, y], (size, INK)) + size;
-    let monitor = face.fitted(&monitor, size, right - end);
+    let start = left + badge_w + em * 0.6;
+    let headline = face.fitted(headline, em, right - start);
+    let end = canvas.text(face, &headline, [start, y], (em, INK)) + em;
+    let monitor = face.fitted(&monitor, em, right - end);
     let colour = match decision.monitor {
         Verdict::Go => palette::GO,
         Verdict::Wait => palette::WAIT,
         Verdict::Abort => palette::STOP,
     };
-    let x = right - face.width(&monitor, size);
-    canvas.text(face, &monitor, [x, y], (size, colour));
+    let x = right - face.width(&monitor, em);
+    canvas.text(face, &monitor, [x, y], (em, colour));
 }
 
 fn monitor_words(decision: &LandingDecision) -> String {
@@ -93,28 +88,27 @@ fn monitor_words(decision: &LandingDecision) -> String {
 }
 
 fn draw_figures(canvas: &mut Canvas, face: &Typeface, input: &OverlayInput, row: Row) {
-    let Row {
-        left,
-        right,
-        y,
-        size,
-    } = row;
-    let size = size * 0.92;
+    let Row { left, right, y, em } = row;
+    let em = em * 0.92;
     let decision = input.decision;
-    let mut place = format!("frame {}", decision.seq);
-    if let Some(view) = input.view {
-        place += &format!(" · {:.1} m up", view.camera_height_m());
-    }
-    let place_w = face.width(&place, size);
+    let place = match input.view {
+        Some(view) => format!(
+            "frame {} · {:.1} m up",
+            decision.seq,
+            view.camera_height_m()
+        ),
+        None => format!("frame {}", decision.seq),
+    };
+    let place_w = face.width(&place, em);
     let figures = match &decision.site {
         Some(site) => site_words(site, decision.alternates.len()),
         None => main_rejects(decision),
     };
-    let figures = face.fitted(&figures, size, right - left - place_w - size);
-    canvas.text(face, &figures, [left, y], (size, INK));
-    let place = face.fitted(&place, size, right - left);
-    let x = right - face.width(&place, size);
-    canvas.text(face, &place, [x, y], (size, QUIET));
+    let figures = face.fitted(&figures, em, right - left - place_w - em);
+    canvas.text(face, &figures, [left, y], (em, INK));
+    let place = face.fitted(&place, em, right - left);
+    let x = right - face.width(&place, em);
+    canvas.text(face, &place, [x, y], (em, QUIET));
 }
 
 fn site_words(site: &Site, alternates: usize) -> String {
@@ -122,18 +116,18 @@ fn site_words(site: &Site, alternates: usize) -> String {
         SiteState::Candidate => "candidate",
         SiteState::Confirmed => "confirmed",
     };
-    let mut words = format!(
-        "site {} {state} ({}x) · belief {:.2} · clearance {:.1} m · {}",
+    let more = match alternates {
+        0 => String::new(),
+        n => format!(" · {n} more"),
+    };
+    format!(
+        "site {} {state} ({}x) · belief {:.2} · clearance {:.1} m · {}{more}",
         site.id,
         site.confirmations,
         site.belief,
         site.clearance_m,
         palette::label(site.surface),
-    );
-    if alternates > 0 {
-        words += &format!(" · {alternates} more");
-    }
-    words
+    )
 }
 
 /// The three commonest reasons why places were not offered.
@@ -158,30 +152,25 @@ fn main_rejects(decision: &LandingDecision) -> String {
 
 /// A swatch and a word for each surface that covers at least a thousandth of the picture; people and vehicles always.
 fn draw_legend(canvas: &mut Canvas, face: &Typeface, shown: &Shown, row: Row) {
-    let Row {
-        left,
-        right,
-        y,
-        size,
-    } = row;
-    let size = size * 0.85;
+    let Row { left, right, y, em } = row;
+    let em = em * 0.85;
     let total: u32 = shown.iter().sum();
     let mut x = left;
     for (surface, &cells) in Surface::ALL.into_iter().zip(shown) {
         let is_shown = cells * 1000 > total || (surface.moves() && cells > 0);
         let word = palette::label(surface);
-        let w = size * 1.3 + face.width(word, size);
+        let w = em * 1.3 + face.width(word, em);
         if !is_shown || x + w > right {
             continue;
         }
         let swatch = Area {
             x,
-            y: y - size * 0.45,
-            w: size * 0.9,
-            h: size * 0.9,
+            y: y - em * 0.45,
+            w: em * 0.9,
+            h: em * 0.9,
         };
-        canvas.fill(swatch, size * 0.2, palette::surface(surface), 1.0);
-        canvas.text(face, word, [x + size * 1.3, y], (size, QUIET));
-        x += w + size * 1.2;
+        canvas.fill(swatch, em * 0.2, palette::surface(surface), 1.0);
+        canvas.text(face, word, [x + em * 1.3, y], (em, QUIET));
+        x += w + em * 1.2;
     }
 }

@@ -13,7 +13,7 @@ const GROUND: u16 = 80;
 /// The same over people and vehicles.
 const DANGER: u16 = 150;
 /// The line around people and vehicles.
-const CONTOUR: Rgb = [255, 40, 70];
+const CONTOUR: Rgb = [255, 214, 220];
 /// Bytes a cell: red, green, blue, and 255 for people and vehicles.
 const CELL: usize = 4;
 /// Larger pictures take the nearest cell, which needs no buffer of their size.
@@ -163,7 +163,7 @@ mod tests {
             out.get_pixel(10, 10).0,
         );
         assert!(inside[0] > 180 && inside[1] < 80, "{inside:?}");
-        assert!(edge[0] > inside[0], "{edge:?}");
+        assert!(edge[0] > 220 && edge[1] > 150, "{edge:?}");
         assert!(ground[1] > ground[0], "{ground:?}");
     }
 

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::FrameRow;
+use super::{FrameRow, key};
 use crate::record::{DecisionLine, OutcomeKind};
 
 /// Most columns of a chart: longer runs share columns.
@@ -67,9 +67,9 @@ pub(super) fn timeline(frames: &[FrameRow]) -> Markup {
                 }
             }
             p.legend {
-                span.key.go {} "site offered"
-                span.key.wait {} "hold"
-                span.key.stop {} "hold, monitor veto"
+                (key("go", "site offered"))
+                (key("wait", "hold"))
+                (key("stop", "hold, monitor veto"))
                 @if columns.len() < frames.len() {
                     span.quiet { "Each column stands for up to " (frames.len().div_ceil(COLUMNS)) " frames: the line is their mean, the band their range." }
                 }
@@ -256,12 +256,11 @@ fn steps(run: &[(usize, [f64; 3])], n: usize, y: impl Fn(&[f64; 3]) -> f64) -> V
 }
 
 fn path(points: &[[f64; 2]]) -> String {
-    let mut d = String::new();
-    for (i, [x, y]) in points.iter().enumerate() {
-        d += if i == 0 { "M" } else { "L" };
-        d += &format!("{} {}", round(*x), round(*y));
-    }
-    d
+    let words: Vec<String> = points
+        .iter()
+        .map(|[x, y]| format!("{} {}", round(*x), round(*y)))
+        .collect();
+    format!("M{}", words.join("L"))
 }
 
 fn line(ranges: &[Option<[f64; 3]>], y: &impl Fn(f64) -> f64) -> String {

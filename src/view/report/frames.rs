@@ -113,7 +113,7 @@ pub(super) fn table(frames: &[FrameRow]) -> Markup {
                 details {
                     summary {
                         @if stride == 1 { "All " (frames.len()) " decisions" }
-                        @else { "Every " (stride) "th of " (frames.len()) " decisions; all stand in decisions.jsonl" }
+                        @else { "One in " (stride) " of " (frames.len()) " decisions; all stand in decisions.jsonl" }
                     }
                     div.scroll {
                         table {

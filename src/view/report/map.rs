@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use maud::{Markup, html};
 
-use super::{FrameRow, ReportMap, data_uri};
+use super::{FrameRow, ReportMap, data_uri, key};
 use crate::inference::classes::Surface;
 use crate::landing::MapSnapshot;
 use crate::record::{OutcomeKind, SiteLine};
@@ -38,9 +38,9 @@ pub(super) fn section(map: &ReportMap, frames: &[FrameRow]) -> Markup {
                 Some(drawing) => {
                     (drawing)
                     p.legend {
-                        @for s in present(&map.snapshot) { span.key class={ "s-" (s.name()) } {} (palette::label(s)) }
+                        @for s in present(&map.snapshot) { (key(&format!("s-{}", s.name()), palette::label(s))) }
                     }
-                    p.quiet { "North is up. Landable ground is brighter the farther it lies from hazards. Numbers are site ids." }
+                    p.note { "North is up. Landable ground is brighter the farther it lies from hazards. Numbers are site ids." }
                 },
                 None => { p.quiet { "Nothing was mapped." } },
             }

@@ -34,7 +34,12 @@ pub const ZOOM: (f32, f32) = (0.77, 2.4);
 
 /// Where an output pixel looks, from its centre. For a source twice as large, these four bilinear looks are exactly the
 /// bilinear filter of the runtime's preprocessing.
-const LOOKS: [[f32; 2]; 4] = [[-0.375, -0.375], [0.375, -0.375], [-0.375, 0.375], [0.375, 0.375]];
+const LOOKS: [[f32; 2]; 4] = [
+    [-0.375, -0.375],
+    [0.375, -0.375],
+    [-0.375, 0.375],
+    [0.375, 0.375],
+];
 
 impl Warp {
     /// The plain mapping of the whole source onto the output.
@@ -62,7 +67,11 @@ impl Warp {
         let zoom = (rng.random_range(ZOOM.0.ln()..ZOOM.1.ln())).exp();
         // Half of the pictures keep the camera's own directions, which most pictures to come will have too.
         let turn = if rng.random_bool(0.5) {
-            let half = if rng.random_bool(0.5) { std::f32::consts::PI } else { 0.0 };
+            let half = if rng.random_bool(0.5) {
+                std::f32::consts::PI
+            } else {
+                0.0
+            };
             half + rng.random_range(-0.26..0.26)
         } else {
             rng.random_range(0.0..std::f32::consts::TAU)
@@ -120,7 +129,11 @@ impl Warp {
             [*r, *g, *b] = sum.map(|v| v * 0.25);
             let [x, y] = self.source(from_centre);
             let nearest = mirror(y, sample.height) * sample.width + mirror(x, sample.width);
-            *m = sample.mask.get(nearest).copied().unwrap_or(super::cache::IGNORE);
+            *m = sample
+                .mask
+                .get(nearest)
+                .copied()
+                .unwrap_or(super::cache::IGNORE);
         }
         Training {
             width,
@@ -179,13 +192,21 @@ pub fn change_colours(t: &mut Training, rng: &mut ChaCha8Rng) {
     let contrast: f32 = rng.random_range(-0.3_f32..0.3).exp();
     let saturation: f32 = rng.random_range(-0.5_f32..0.4).exp();
     let gains: [f32; 3] = std::array::from_fn(|_| rng.random_range(-0.12_f32..0.12).exp());
-    let noise: f32 = if rng.random_bool(0.3) { rng.random_range(0.0..14.0) } else { 0.0 };
+    let noise: f32 = if rng.random_bool(0.3) {
+        rng.random_range(0.0..14.0)
+    } else {
+        0.0
+    };
     let mean = t.picture.iter().sum::<f32>() / t.picture.len().max(1) as f32;
     let (red, rest) = t.picture.split_at_mut(n);
     let (green, blue) = rest.split_at_mut(n);
     for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
         let grey = 0.299 * *r + 0.587 * *g + 0.114 * *b;
-        let grain = if noise > 0.0 { rng.random_range(-noise..noise) } else { 0.0 };
+        let grain = if noise > 0.0 {
+            rng.random_range(-noise..noise)
+        } else {
+            0.0
+        };
         for (v, gain) in [r, g, b].into_iter().zip(gains) {
             let coloured = (grey + (*v - grey) * saturation) * gain;
             let lit = ((coloured - mean) * contrast + mean) * brightness;

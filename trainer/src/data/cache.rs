@@ -154,7 +154,10 @@ impl Cache {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("index.json");
         let text = fs::read_to_string(&path).with_context(|| {
-            format!("no cache: cannot read {}; make it with `alight-trainer prepare`", path.display())
+            format!(
+                "no cache: cannot read {}; make it with `alight-trainer prepare`",
+                path.display()
+            )
         })?;
         let index: Index =
             serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
@@ -248,7 +251,10 @@ mod tests {
         assert_eq!(writer.finish().unwrap(), 2);
         let cache = Cache::open(folder.path()).unwrap();
         let a = cache.sample(0).unwrap();
-        assert_eq!((a.picture, a.mask), (picture.as_raw().as_slice(), mask.as_raw().as_slice()));
+        assert_eq!(
+            (a.picture, a.mask),
+            (picture.as_raw().as_slice(), mask.as_raw().as_slice())
+        );
         assert_eq!(cache.sample(1).unwrap().mask.len(), 96);
         assert!(cache.sample(2).is_none());
     }
@@ -260,7 +266,10 @@ mod tests {
         mask.put_pixel(4, 3, Luma([200]));
         mask.put_pixel(5, 3, Luma([IGNORE]));
         let text = check_mask(&picture, &mask, 4).unwrap_err().to_string();
-        assert!(text.starts_with("2 mask pixels") && text.contains("first is 4"), "{text}");
+        assert!(
+            text.starts_with("2 mask pixels") && text.contains("first is 4"),
+            "{text}"
+        );
         let (_, other) = pair(8, 12);
         assert!(check_mask(&picture, &other, 4).is_err());
     }

@@ -60,7 +60,11 @@ pub fn descriptor(sample: &Sample<'_>, classes: usize) -> Vec<f32> {
 /// Euclidean distance of two descriptors, 0 to 2.
 #[must_use]
 pub fn distance(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>().sqrt()
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| (x - y) * (x - y))
+        .sum::<f32>()
+        .sqrt()
 }
 
 /// Joins pictures nearer than `threshold` into groups (single linkage); gives the group of each.
@@ -90,14 +94,19 @@ pub fn groups(descriptors: &[Vec<f32>], threshold: f32) -> Vec<usize> {
 /// # Errors
 /// When `share` is not inside (0, 1) or either side would be empty.
 pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<Fold> {
-    ensure!(share > 0.0 && share < 1.0, "the held-out share must lie between 0 and 1, not {share}");
+    ensure!(
+        share > 0.0 && share < 1.0,
+        "the held-out share must lie between 0 and 1, not {share}"
+    );
     let classes = usize::from(cache.index.classes);
     let descriptors: Vec<Vec<f32>> = (0..cache.len())
         .filter_map(|i| Some(descriptor(&cache.sample(i)?, classes)))
         .collect();
     let group = groups(&descriptors, threshold);
     let members = |g: usize| -> Vec<usize> {
-        (0..group.len()).filter(|&i| group.get(i) == Some(&g)).collect()
+        (0..group.len())
+            .filter(|&i| group.get(i) == Some(&g))
+            .collect()
     };
     let mut ids: Vec<usize> = group.clone();
     ids.sort_unstable();
@@ -119,8 +128,10 @@ pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<
         cache.len()
     );
     let name = |i: &usize| cache.index.names.get(*i).cloned().unwrap_or_default();
-    let mut scenes: Vec<Vec<String>> =
-        ids.iter().map(|&g| members(g).iter().map(name).collect()).collect();
+    let mut scenes: Vec<Vec<String>> = ids
+        .iter()
+        .map(|&g| members(g).iter().map(name).collect())
+        .collect();
     scenes.retain(|s: &Vec<String>| s.len() > 1);
     scenes.sort();
     Ok(Fold {
@@ -153,7 +164,10 @@ impl Fold {
     /// When it is missing or is no fold.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
-            format!("cannot read the fold {}; make it with `alight-trainer split`", path.display())
+            format!(
+                "cannot read the fold {}; make it with `alight-trainer split`",
+                path.display()
+            )
         })?;
         serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
@@ -196,10 +210,16 @@ mod tests {
             for look in 0..3_u8 {
                 let colour = [scene % 4 * 64 + 10, scene / 4 * 64 + 10, 40];
                 let picture = RgbImage::from_fn(32, 32, |x, _| {
-                    Rgb(if x < u32::from(look) { [200; 3] } else { colour })
+                    Rgb(if x < u32::from(look) {
+                        [200; 3]
+                    } else {
+                        colour
+                    })
                 });
                 let mask = GrayImage::from_pixel(32, 32, Luma([scene]));
-                writer.push(&format!("{scene}-{look}"), &picture, &mask).unwrap();
+                writer
+                    .push(&format!("{scene}-{look}"), &picture, &mask)
+                    .unwrap();
             }
         }
         writer.finish().unwrap();
@@ -230,6 +250,11 @@ mod tests {
         assert!(hold_out(&cache, 1.5, 0.5, 1).is_err());
         let mut fold = hold_out(&cache, 0.2, 0.5, 1).unwrap();
         fold.held_out.push("gone".into());
-        assert!(fold.indices(&cache).unwrap_err().to_string().contains("`gone`"));
+        assert!(
+            fold.indices(&cache)
+                .unwrap_err()
+                .to_string()
+                .contains("`gone`")
+        );
     }
 }

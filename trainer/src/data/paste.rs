@@ -84,13 +84,7 @@ fn pieces(sample: &Sample<'_>) -> Vec<(u8, [usize; 4], usize)> {
 }
 
 /// Puts a few things on the ground of a sample that was drawn with `warp`, at about the scale that things have there.
-pub fn paste(
-    t: &mut Training,
-    warp: &Warp,
-    cache: &Cache,
-    things: &[Thing],
-    rng: &mut ChaCha8Rng,
-) {
+pub fn paste(t: &mut Training, warp: &Warp, cache: &Cache, things: &[Thing], rng: &mut ChaCha8Rng) {
     if things.is_empty() {
         return;
     }
@@ -140,8 +134,7 @@ fn put(t: &mut Training, place: (usize, usize), warp: &Warp, from: (&Sample<'_>,
                 continue;
             }
             let [sx, sy] = warp.source([dx as f32, dy as f32]);
-            let is_inside =
-                sx >= l as f32 && sx < r as f32 && sy >= top as f32 && sy < b as f32;
+            let is_inside = sx >= l as f32 && sx < r as f32 && sy >= top as f32 && sy < b as f32;
             if !is_inside {
                 continue;
             }
@@ -175,10 +168,18 @@ mod tests {
         let is_person = |x: u32, y: u32| (20..32).contains(&x) && (30..40).contains(&y);
         let is_small = |x: u32, y: u32| x < 3 && y < 3;
         let picture = RgbImage::from_fn(96, 64, |x, y| {
-            Rgb(if is_person(x, y) || is_small(x, y) { [250, 0, 0] } else { [90; 3] })
+            Rgb(if is_person(x, y) || is_small(x, y) {
+                [250, 0, 0]
+            } else {
+                [90; 3]
+            })
         });
         let mask = GrayImage::from_fn(96, 64, |x, y| {
-            Luma([if is_person(x, y) || is_small(x, y) { 15 } else { 3 }])
+            Luma([if is_person(x, y) || is_small(x, y) {
+                15
+            } else {
+                3
+            }])
         });
         let mut writer = CacheWriter::create(folder, (96, 64), 24, "test").unwrap();
         writer.push("a", &picture, &mask).unwrap();

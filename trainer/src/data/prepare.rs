@@ -137,7 +137,10 @@ pub fn prepare_drawn(
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -177,10 +180,14 @@ mod tests {
         let pairs = pairs(folder.path());
         let bad = GrayImage::from_pixel(24, 16, Luma([30]));
         bad.save(pairs.masks.join("a.png")).unwrap();
-        GrayImage::new(8, 8).save(pairs.masks.join("b.png")).unwrap();
+        GrayImage::new(8, 8)
+            .save(pairs.masks.join("b.png"))
+            .unwrap();
         std::fs::write(&pairs.list, "a b c lost").unwrap();
         let cache = folder.path().join("cache");
-        let text = prepare_pairs(&pairs, &cache, (12, 8), 24).unwrap_err().to_string();
+        let text = prepare_pairs(&pairs, &cache, (12, 8), 24)
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with("3 of 4 samples"), "{text}");
         assert!(text.contains("a: 384 mask pixels") && text.contains("b: the mask is (8, 8)"));
         assert!(text.contains("lost: no picture"), "{text}");

@@ -1,8 +1,8 @@
 //! Batches for training, made ahead by one named thread. A batch depends on seed, epoch and place alone, so that a resumed run sees the
 //! batches that an uninterrupted one would have seen.
 
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use anyhow::{Context as _, Result};

@@ -69,8 +69,7 @@ impl Loss {
     pub(crate) fn of(&self, logits: &Tensor, masks: &Tensor) -> Result<Tensor> {
         let log_p = logits.log_softmax(1, Kind::Float);
         let ignore = i64::from(IGNORE);
-        let cross_entropy =
-            log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore);
+        let cross_entropy = log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore);
         let valid = masks.not_equal(ignore);
         let known = masks.masked_fill(&valid.logical_not(), 0);
         let valid = valid.to_kind(Kind::Float);

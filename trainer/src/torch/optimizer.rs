@@ -34,7 +34,9 @@ impl AdamW {
     pub(crate) fn new(network: &Network) -> Self {
         let zeros = || -> BTreeMap<String, Tensor> {
             let trained = network.tensors.iter().filter(|(_, t)| t.requires_grad());
-            trained.map(|(n, t)| (n.clone(), t.detach().zeros_like())).collect()
+            trained
+                .map(|(n, t)| (n.clone(), t.detach().zeros_like()))
+                .collect()
         };
         Self {
             step: 0,
@@ -53,7 +55,10 @@ impl AdamW {
         let mut squares = 0.0;
         for (name, t) in trained() {
             let grad = t.grad();
-            ensure!(grad.defined(), "`{name}` got no gradient: the graph does not use it");
+            ensure!(
+                grad.defined(),
+                "`{name}` got no gradient: the graph does not use it"
+            );
             squares += f64::try_from(grad.dot_self())?;
         }
         let norm = squares.sqrt();
@@ -63,10 +68,20 @@ impl AdamW {
         let unbias = |beta: f64| 1.0 - beta.powi(i32::try_from(self.step).unwrap_or(i32::MAX));
         let (unbias_mean, unbias_square) = (unbias(BETAS.0), unbias(BETAS.1));
         for (name, t) in trained() {
-            let rate = if name.starts_with(ENCODER_PREFIX) { rates.encoder } else { rates.decoder };
+            let rate = if name.starts_with(ENCODER_PREFIX) {
+                rates.encoder
+            } else {
+                rates.decoder
+            };
             let mut grad = t.grad() * scale;
-            let mean = self.mean.get_mut(name).context("optimizer state lacks a tensor")?;
-            let square = self.square.get_mut(name).context("optimizer state lacks a tensor")?;
+            let mean = self
+                .mean
+                .get_mut(name)
+                .context("optimizer state lacks a tensor")?;
+            let square = self
+                .square
+                .get_mut(name)
+                .context("optimizer state lacks a tensor")?;
             let _ = mean.lerp_(&grad, 1.0 - BETAS.0);
             let grad2 = grad.square_();
             let _ = square.lerp_(&grad2, 1.0 - BETAS.1);

@@ -90,7 +90,13 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         } else {
             None
         };
-        checkpoint::save(&newest, &run.network, &run.optimizer, &run.mean, &run.progress)?;
+        checkpoint::save(
+            &newest,
+            &run.network,
+            &run.optimizer,
+            &run.mean,
+            &run.progress,
+        )?;
         let seconds = clock.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
@@ -127,8 +133,17 @@ fn set_up(args: &TrainArgs) -> Result<Run> {
     let graph = effnet_lite0_unet(args.height, args.width, usize::from(real.index.classes));
     let mut first = initial(&graph, args.seed)?;
     let wanted = graph.parameters()?;
-    first.extend(parameters::pretrained(&args.pretrained, &wanted, ENCODER_PREFIX, &CLASSIFIER)?);
-    let compute = if args.full_precision { Kind::Float } else { Kind::BFloat16 };
+    first.extend(parameters::pretrained(
+        &args.pretrained,
+        &wanted,
+        ENCODER_PREFIX,
+        &CLASSIFIER,
+    )?);
+    let compute = if args.full_precision {
+        Kind::Float
+    } else {
+        Kind::BFloat16
+    };
     let network = Network::new(graph, &first, device, compute)?;
     let weights = class_weights(&real, &indices);
     let things = paste::find(&real, &indices);
@@ -169,8 +184,12 @@ fn set_up(args: &TrainArgs) -> Result<Run> {
 /// A batch's pictures, normalised, and masks.
 fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
     let (n, w, h) = (batch.len as i64, size.0 as i64, size.1 as i64);
-    let pictures = Tensor::from_slice(&batch.pictures).view([n, 3, h, w]).to_device(device);
-    let masks = Tensor::from_slice(&batch.masks).view([n, h, w]).to_device(device);
+    let pictures = Tensor::from_slice(&batch.pictures)
+        .view([n, 3, h, w])
+        .to_device(device);
+    let masks = Tensor::from_slice(&batch.masks)
+        .view([n, h, w])
+        .to_device(device);
     ((pictures - 127.0) / 128.0, masks.to_kind(Kind::Int64))
 }
 
@@ -183,7 +202,10 @@ fn thinned(masks: &Tensor, logits: &Tensor, turn: i64) -> Tensor {
     };
     let (rows, columns) = (factor(1, 2), factor(2, 3));
     let (row, column) = (turn % rows, turn / rows % columns);
-    masks.slice(1, row, None, rows).slice(2, column, None, columns).contiguous()
+    masks
+        .slice(1, row, None, rows)
+        .slice(2, column, None, columns)
+        .contiguous()
 }
 
 /// The share of the full learning rate at a point of the run: linear warm-up, then half a cosine down to a hundredth.
@@ -207,14 +229,11 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             decoder: args.decoder_rate * share,
             weight_decay: args.weight_decay,
         };
-        let t0 = clock();
         let (pictures, masks) = tensors(&batch, run.set.crop, run.device);
         let logits = run.network.forward(&pictures, Mode::Train)?;
         let masks = thinned(&masks, &logits, (epoch + b) as i64);
-        let t1 = clock();
         let loss = run.loss.of(&logits, &masks)?;
         let value = f64::try_from(&loss)?;
-        let t2 = clock();
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
@@ -223,16 +242,20 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             args.run.join("checkpoint.safetensors").display()
         );
         loss.backward();
-        let t3 = clock();
         let norm = run.optimizer.step(&run.network, rates);
         norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
         run.mean.update(&run.network, run.optimizer.step);
-        log::debug!("forward {:?} loss {:?} backward {:?} step {:?}", t1-t0, t2-t1, t3-t2, t3.elapsed());
         losses += value;
         steps += 1;
     }
-    ensure!(steps == count, "the thread that makes batches stopped after {steps} of {count}");
-    Ok((losses / f64::from(steps as u32), norms / f64::from(steps as u32)))
+    ensure!(
+        steps == count,
+        "the thread that makes batches stopped after {steps} of {count}"
+    );
+    Ok((
+        losses / f64::from(steps as u32),
+        norms / f64::from(steps as u32),
+    ))
 }
 
 /// Scores the mean weights on the held-out fold and keeps them if they are the best so far.
@@ -243,8 +266,12 @@ fn look(run: &mut Run, folder: &Path) -> Result<FoldScores> {
         .iter()
         .map(|(n, t)| Ok((n.clone(), parameter_of(t)?)))
         .collect::<Result<_>>()?;
-    let network =
-        Network::new(run.network.graph.clone(), &parameters, run.device, run.network.compute)?;
+    let network = Network::new(
+        run.network.graph.clone(),
+        &parameters,
+        run.device,
+        run.network.compute,
+    )?;
     let scores = no_grad(|| score(&network, run))?;
     let words = Metadata::from([
         ("network".to_owned(), network.graph.name.clone()),
@@ -267,7 +294,9 @@ fn score(network: &Network, run: &Run) -> Result<FoldScores> {
     let landable_index: Vec<i64> = landable_classes().iter().map(|&c| c as i64).collect();
     let landable_index = Tensor::from_slice(&landable_index).to_device(run.device);
     for &i in &run.held_out {
-        let sample = cache.sample(i).context("the fold names a sample that is not there")?;
+        let sample = cache
+            .sample(i)
+            .context("the fold names a sample that is not there")?;
         let whole = Warp::whole((sample.width, sample.height), run.set.size);
         let t = whole.draw(&sample, run.set.size);
         let batch = Batch {
@@ -278,11 +307,16 @@ fn score(network: &Network, run: &Run) -> Result<FoldScores> {
         let (pictures, _) = tensors(&batch, run.set.size, run.device);
         let logits = network.forward(&pictures, Mode::Eval)?;
         let size = [sample.height as i64, sample.width as i64];
-        let p = logits.upsample_bilinear2d(size, false, None, None).softmax(1, Kind::Float);
+        let p = logits
+            .upsample_bilinear2d(size, false, None, None)
+            .softmax(1, Kind::Float);
         let on = p.index_select(1, &landable_index);
         let on = on.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
         let on = Vec::<f32>::try_from(on.to_device(Device::Cpu).contiguous().view(-1))?;
-        let called = p.argmax(1, false).to_kind(Kind::Uint8).to_device(Device::Cpu);
+        let called = p
+            .argmax(1, false)
+            .to_kind(Kind::Uint8)
+            .to_device(Device::Cpu);
         let called = Vec::<u8>::try_from(called.contiguous().view(-1))?;
         for ((&truth, &predicted), &on) in sample.mask.iter().zip(&called).zip(&on) {
             confusion.add(truth, predicted);
@@ -308,7 +342,10 @@ fn report(
 ) -> Result<()> {
     let path: PathBuf = folder.join("curve.csv");
     let is_new = !path.exists();
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)?;
     if is_new {
         writeln!(
             file,

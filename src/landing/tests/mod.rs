@@ -1,0 +1,11 @@
+//! Whole frames through the stage, on drawn ground.
+
+mod decisions;
+mod memory;
+mod properties;
+mod real;
+mod scene;
+mod speed;
+
+#[global_allocator]
+static ALLOCATOR: crate::alloc::CountingAllocator = crate::alloc::CountingAllocator;
