@@ -1,8 +1,6 @@
 //! Writes a network as ONNX: batch norm folded into the convolutions before it, weights stored as 8-bit integers with one
 //! scale an output channel (`DequantizeLinear`, which runtimes fold when they load), biases as floats.
 
-use std::collections::BTreeMap;
-
 use prost::Message as _;
 use thiserror::Error;
 use tract_onnx::pb;
@@ -57,7 +55,7 @@ pub fn fold_batch_norm(
     let mut kept = Parameters::new();
     // Where each node of the old graph is found in the new one.
     let mut place: Vec<usize> = Vec::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
+    for node in &graph.nodes {
         let inputs: Vec<usize> = node
             .inputs
             .iter()
@@ -94,7 +92,6 @@ pub fn fold_batch_norm(
                 kept.insert(name.clone(), get(parameters, &name)?.clone());
             }
         }
-        debug_assert_eq!(place.len(), index);
         place.push(folded.nodes.len());
         folded.nodes.push(Node {
             name: node.name.clone(),
@@ -436,14 +433,6 @@ fn value_info(name: &str, shape: Shape) -> pb::ValueInfoProto {
     }
 }
 
-/// Where each parameter of a folded graph stands, for reports: bytes by form.
-#[must_use]
-pub fn stored_bytes(parameters: &BTreeMap<String, Parameter>, form: WeightForm) -> usize {
-    parameters
-        .values()
-        .map(|p| match form {
-            WeightForm::Int8 if p.shape.len() > 1 => p.values.len(),
-            _ => p.values.len() * 4,
-        })
-        .sum()
-}
+#[cfg(test)]
+#[path = "onnx_tests.rs"]
+mod tests;

@@ -230,3 +230,27 @@ fn normal(rng: &mut impl rand::Rng) -> f32 {
     let angle: f32 = rng.random::<f32>() * std::f32::consts::TAU;
     (-2.0 * radius.ln()).sqrt() * angle.cos()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The four 3x3 parts must give what one 5x5 convolution gives, for both strides and odd sizes.
+    #[test]
+    fn a_depthwise_5x5_is_the_sum_of_its_parts() {
+        for (h, w, stride) in [(16_i64, 24_i64, 1), (16, 24, 2), (15, 9, 2), (7, 11, 1)] {
+            let x = Tensor::randn([2, 6, h, w], (Kind::Float, Device::Cpu));
+            let weight = Tensor::randn([6, 1, 5, 5], (Kind::Float, Device::Cpu));
+            let (top, bottom) = same_padding(h as usize, 5, stride);
+            let (left, right) = same_padding(w as usize, 5, stride);
+            let sides = [left, right, top, bottom].map(|v| v as i64);
+            let stride = stride as i64;
+            let parts = depthwise_5x5(&x, &weight, sides, stride);
+            let padded = x.constant_pad_nd(sides);
+            let whole = padded.conv2d(&weight, None::<Tensor>, [stride; 2], [0, 0], [1, 1], 6);
+            assert_eq!(parts.size(), whole.size());
+            let difference = f64::try_from((parts - whole).abs().max()).unwrap();
+            assert!(difference < 1e-4, "{h}x{w} stride {stride}: {difference}");
+        }
+    }
+}

@@ -229,14 +229,11 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             decoder: args.decoder_rate * share,
             weight_decay: args.weight_decay,
         };
-        let t0 = clock();
         let (pictures, masks) = tensors(&batch, run.set.crop, run.device);
         let logits = run.network.forward(&pictures, Mode::Train)?;
         let masks = thinned(&masks, &logits, (epoch + b) as i64);
-        let t1 = clock();
         let loss = run.loss.of(&logits, &masks)?;
         let value = f64::try_from(&loss)?;
-        let t2 = clock();
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
@@ -245,17 +242,9 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             args.run.join("checkpoint.safetensors").display()
         );
         loss.backward();
-        let t3 = clock();
         let norm = run.optimizer.step(&run.network, rates);
         norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
         run.mean.update(&run.network, run.optimizer.step);
-        log::debug!(
-            "forward {:?} loss {:?} backward {:?} step {:?}",
-            t1 - t0,
-            t2 - t1,
-            t3 - t2,
-            t3.elapsed()
-        );
         losses += value;
         steps += 1;
     }
