@@ -241,3 +241,16 @@ fn help_says_what_is_not_there_yet_and_completions_are_printed() {
     }
     assert_exit(&alight(&[]), 2, &["Usage"]);
 }
+
+#[test]
+fn segment_never_overwrites_the_pictures_nor_other_masks() {
+    let f = Folder::with_pictures(&["a.png", "a.jpg"]);
+    let before = std::fs::read(Path::new(&f.input()).join("a.png")).unwrap();
+    assert_exit(&alight(&["segment", &f.input(), "--out", &f.input()]), 2, &["--out", "overwrite"]);
+    assert_eq!(std::fs::read(Path::new(&f.input()).join("a.png")).unwrap(), before);
+    let out = f.out().display().to_string();
+    assert_exit(&alight(&["segment", &f.input(), "--out", &out]), 0, &["another picture"]);
+    for name in ["a.png", "a.landable.png", "a.png.png", "a.png.landable.png"] {
+        assert!(f.out().join(name).exists(), "{name}");
+    }
+}

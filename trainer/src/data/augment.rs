@@ -1,0 +1,322 @@
+//! Augmentation that fits a camera that looks straight down: the ground may be seen from any direction and height, in any
+//! light. A warp picks where each output pixel comes from, for picture and mask alike; what lies outside the picture is
+//! mirrored in, mask included, so that no pixel is wasted; then colours change.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::cache::Sample;
+
+/// A training sample at the network's size.
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// RGB 0..=255, `[channel][row][column]`.
+    pub picture: Vec<f32>,
+    /// Class index, row-major.
+    pub mask: Vec<u8>,
+}
+
+/// A similarity (with mirroring) from output pixels to source pixels, both with centres at half integers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Warp {
+    /// `source = matrix * (output - output centre) + centre`, row-major.
+    pub matrix: [f32; 4],
+    /// Where the output's centre lies in the source, pixels.
+    pub centre: [f32; 2],
+}
+
+/// Output pixels a source pixel at most and at least, over the plain mapping of the whole picture onto the output.
+pub const ZOOM: (f32, f32) = (0.77, 2.4);
+
+/// Where an output pixel looks, from its centre. For a source twice as large, these four bilinear looks are exactly the
+/// bilinear filter of the runtime's preprocessing.
+const LOOKS: [[f32; 2]; 4] = [
+    [-0.375, -0.375],
+    [0.375, -0.375],
+    [-0.375, 0.375],
+    [0.375, 0.375],
+];
+
+impl Warp {
+    /// The plain mapping of the whole source onto the output.
+    #[must_use]
+    pub fn whole(source: (usize, usize), output: (usize, usize)) -> Self {
+        Self {
+            matrix: [
+                source.0 as f32 / output.0 as f32,
+                0.0,
+                0.0,
+                source.1 as f32 / output.1 as f32,
+            ],
+            centre: [source.0 as f32 / 2.0, source.1 as f32 / 2.0],
+        }
+    }
+
+    /// Any turn, mirroring, zoom (log-uniform in [`ZOOM`]) and place. `whole` is the plain mapping, which fixes the scale;
+    /// `output` is the size that will be drawn, the whole network's input or a window of it.
+    pub fn random(
+        whole: &Self,
+        source: (usize, usize),
+        output: (usize, usize),
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        let zoom = (rng.random_range(ZOOM.0.ln()..ZOOM.1.ln())).exp();
+        // Half of the pictures keep the camera's own directions, which most pictures to come will have too.
+        let turn = if rng.random_bool(0.5) {
+            let half = if rng.random_bool(0.5) {
+                std::f32::consts::PI
+            } else {
+                0.0
+            };
+            half + rng.random_range(-0.26..0.26)
+        } else {
+            rng.random_range(0.0..std::f32::consts::TAU)
+        };
+        let side = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
+        // A little unequal stretch stands for tilt.
+        let stretch = rng.random_range(-0.08_f32..0.08).exp();
+        let (sin, cos) = turn.sin_cos();
+        let [mx, _, _, my] = whole.matrix;
+        let (sx, sy) = (mx / zoom * side * stretch, my / zoom / stretch);
+        // The centre moves so far that the view stays in the picture, if it were not turned, and a little beyond.
+        let mut place = |size: usize, view: f32| {
+            let room = (size as f32 - view).max(0.0) * 0.5 + size as f32 * 0.08;
+            size as f32 * 0.5 + rng.random_range(-room..room)
+        };
+        let centre = [
+            place(source.0, output.0 as f32 * mx / zoom),
+            place(source.1, output.1 as f32 * my / zoom),
+        ];
+        Self {
+            matrix: [cos * sx, -sin * sy, sin * sx, cos * sy],
+            centre,
+        }
+    }
+
+    /// The source point of an output point given from the output's centre.
+    #[must_use]
+    pub fn source(&self, from_centre: [f32; 2]) -> [f32; 2] {
+        let [a, b, c, d] = self.matrix;
+        let [x, y] = from_centre;
+        let [cx, cy] = self.centre;
+        [a * x + b * y + cx, c * x + d * y + cy]
+    }
+
+    /// Draws the sample through the warp: each output pixel is the mean of 2 x 2 bilinear looks, the mask its nearest pixel.
+    #[must_use]
+    pub fn draw(&self, sample: &Sample<'_>, output: (usize, usize)) -> Training {
+        let (width, height) = output;
+        let n = width * height;
+        let mut picture = vec![0.0; 3 * n];
+        let mut mask = vec![0; n];
+        let (red, rest) = picture.split_at_mut(n);
+        let (green, blue) = rest.split_at_mut(n);
+        let pixels = red.iter_mut().zip(green).zip(blue).zip(&mut mask);
+        for (i, (((r, g), b), m)) in pixels.enumerate() {
+            let from_centre = [
+                (i % width) as f32 + 0.5 - width as f32 / 2.0,
+                (i / width) as f32 + 0.5 - height as f32 / 2.0,
+            ];
+            let mut sum = [0.0; 3];
+            for [dx, dy] in LOOKS {
+                let [x, y] = from_centre;
+                bilinear(sample, self.source([x + dx, y + dy]), &mut sum);
+            }
+            [*r, *g, *b] = sum.map(|v| v * 0.25);
+            let [x, y] = self.source(from_centre);
+            let nearest = mirror(y, sample.height) * sample.width + mirror(x, sample.width);
+            *m = sample
+                .mask
+                .get(nearest)
+                .copied()
+                .unwrap_or(super::cache::IGNORE);
+        }
+        Training {
+            width,
+            height,
+            picture,
+            mask,
+        }
+    }
+}
+
+/// The pixel under a coordinate, mirrored in from outside as often as needed.
+#[must_use]
+pub fn mirror(at: f32, size: usize) -> usize {
+    mirror_index(at.floor() as isize, size)
+}
+
+fn mirror_index(i: isize, size: usize) -> usize {
+    let period = 2 * size as isize;
+    let i = i.rem_euclid(period) as usize;
+    if i < size { i } else { 2 * size - 1 - i }
+}
+
+/// Adds the bilinear look at a source point (pixel centres at half integers).
+fn bilinear(sample: &Sample<'_>, at: [f32; 2], sum: &mut [f32; 3]) {
+    let [x, y] = [at[0] - 0.5, at[1] - 0.5];
+    let (left, top) = (x.floor(), y.floor());
+    let (fx, fy) = (x - left, y - top);
+    let columns = [
+        mirror_index(left as isize, sample.width),
+        mirror_index(left as isize + 1, sample.width),
+    ];
+    let rows = [
+        mirror_index(top as isize, sample.height),
+        mirror_index(top as isize + 1, sample.height),
+    ];
+    for (row, wy) in rows.into_iter().zip([1.0 - fy, fy]) {
+        for (column, wx) in columns.into_iter().zip([1.0 - fx, fx]) {
+            let start = (row * sample.width + column) * 3;
+            if let Some([r, g, b]) = sample.picture.get(start..start + 3) {
+                let w = wx * wy;
+                sum[0] += w * f32::from(*r);
+                sum[1] += w * f32::from(*g);
+                sum[2] += w * f32::from(*b);
+            }
+        }
+    }
+}
+
+/// Light, contrast, colour, blur and noise, in place; the mask stays.
+pub fn change_colours(t: &mut Training, rng: &mut ChaCha8Rng) {
+    let n = t.width * t.height;
+    if rng.random_bool(0.2) {
+        blur(t);
+    }
+    let brightness: f32 = rng.random_range(-0.35_f32..0.35).exp();
+    let contrast: f32 = rng.random_range(-0.3_f32..0.3).exp();
+    let saturation: f32 = rng.random_range(-0.5_f32..0.4).exp();
+    let gains: [f32; 3] = std::array::from_fn(|_| rng.random_range(-0.12_f32..0.12).exp());
+    let noise: f32 = if rng.random_bool(0.3) {
+        rng.random_range(0.0..14.0)
+    } else {
+        0.0
+    };
+    let mean = t.picture.iter().sum::<f32>() / t.picture.len().max(1) as f32;
+    let (red, rest) = t.picture.split_at_mut(n);
+    let (green, blue) = rest.split_at_mut(n);
+    for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
+        let grey = 0.299 * *r + 0.587 * *g + 0.114 * *b;
+        let grain = if noise > 0.0 {
+            rng.random_range(-noise..noise)
+        } else {
+            0.0
+        };
+        for (v, gain) in [r, g, b].into_iter().zip(gains) {
+            let coloured = (grey + (*v - grey) * saturation) * gain;
+            let lit = ((coloured - mean) * contrast + mean) * brightness;
+            *v = (lit + grain).clamp(0.0, 255.0);
+        }
+    }
+}
+
+/// A 3 x 3 mean, as of a lens slightly out of focus.
+fn blur(t: &mut Training) {
+    let (w, h) = (t.width, t.height);
+    for plane in t.picture.chunks_exact_mut(w * h) {
+        let source = plane.to_vec();
+        let at = |x: usize, y: usize| source.get(y * w + x).copied().unwrap_or(0.0);
+        for (i, v) in plane.iter_mut().enumerate() {
+            let (x, y) = (i % w, i / w);
+            let (left, right) = (x.saturating_sub(1), (x + 1).min(w - 1));
+            let (up, down) = (y.saturating_sub(1), (y + 1).min(h - 1));
+            let mut sum = 0.0;
+            for yy in [up, y, down] {
+                sum += at(left, yy) + at(x, yy) + at(right, yy);
+            }
+            *v = sum / 9.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+
+    /// A picture whose red says its column and green its row, with the mask 1 where red > 100.
+    fn picture() -> (Vec<u8>, Vec<u8>) {
+        let mut picture = Vec::new();
+        let mut mask = Vec::new();
+        for y in 0..128_usize {
+            for x in 0..192_usize {
+                picture.extend([x as u8, y as u8, 0]);
+                mask.push(u8::from(x > 100));
+            }
+        }
+        (picture, mask)
+    }
+
+    #[test]
+    fn any_warp_keeps_picture_and_mask_aligned() {
+        let (picture, mask) = picture();
+        let sample = Sample {
+            width: 192,
+            height: 128,
+            picture: &picture,
+            mask: &mask,
+        };
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let whole = Warp::whole((192, 128), (96, 64));
+            let warp = Warp::random(&whole, (192, 128), (48, 32), &mut rng);
+            let t = warp.draw(&sample, (48, 32));
+            for (r, m) in t.picture.iter().zip(&t.mask) {
+                // Within the looks' reach of the edge either side may win.
+                if (r - 100.5).abs() > 3.0 {
+                    assert_eq!(*m == 1, *r > 100.5, "seed {seed}: red {r}, mask {m}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_picture_maps_corner_to_corner() {
+        let (picture, mask) = picture();
+        let sample = Sample {
+            width: 192,
+            height: 128,
+            picture: &picture,
+            mask: &mask,
+        };
+        let t = Warp::whole((192, 128), (96, 64)).draw(&sample, (96, 64));
+        assert!((t.picture[0] - 0.5).abs() < 0.2 && (t.picture[95] - 190.5).abs() < 0.2);
+        assert!((t.picture[96 * 64 + 63 * 96] - 126.5).abs() < 0.2);
+        assert!((t.picture[48] - 96.5).abs() < 1e-3);
+    }
+
+    #[test]
+    fn mirroring_folds_at_both_edges() {
+        let at: Vec<usize> = (-3..7).map(|i| mirror_index(i, 3)).collect();
+        assert_eq!(at, [2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
+    }
+
+    #[test]
+    fn colours_change_within_bounds_and_repeat_by_seed() {
+        let (picture, mask) = picture();
+        let sample = Sample {
+            width: 192,
+            height: 128,
+            picture: &picture,
+            mask: &mask,
+        };
+        let plain = Warp::whole((192, 128), (96, 64)).draw(&sample, (96, 64));
+        let changed = |seed| {
+            let mut t = plain.clone();
+            change_colours(&mut t, &mut ChaCha8Rng::seed_from_u64(seed));
+            t
+        };
+        assert_eq!(changed(3).picture, changed(3).picture);
+        assert_ne!(changed(3).picture, changed(4).picture);
+        for seed in 0..20 {
+            let t = changed(seed);
+            assert!(t.picture.iter().all(|v| (0.0..=255.0).contains(v)));
+            assert_eq!(t.mask, plain.mask);
+        }
+    }
+}

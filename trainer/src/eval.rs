@@ -1,0 +1,182 @@
+//! Scores a model on a list of pictures through the runtime's own inference: the same manifest, preprocessing, tract and
+//! calibration as in flight.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use alight::camera::Frame;
+use alight::inference::classes::SEMANTIC_DRONE;
+use alight::inference::manifest::ModelFiles;
+use alight::inference::tract::TractSegmenter;
+use alight::inference::{SegmentationMap, Segmenter as _};
+use alight::time::MonoTime;
+use anyhow::{Result, ensure};
+use image::{GrayImage, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::scores::{Confusion, LandableScores, OperatingPoint, PERSON, landable_classes};
+
+/// Recalls of landable ground at which the false-positive rate is told.
+const RECALLS: [f64; 2] = [0.83, 0.85];
+/// Unlabeled and conflicting: classes that say nothing about the ground.
+const WITHOUT_MEANING: [usize; 2] = [0, 23];
+
+/// What a model scores on a list of pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// SHA-256 of the network.
+    pub sha256: String,
+    /// Number of pictures.
+    pub pictures: usize,
+    /// Share of all pixels whose class is right; unlabeled and conflicting count as classes.
+    pub pixel_accuracy: f64,
+    /// The same without the pixels whose truth is unlabeled or conflicting.
+    pub pixel_accuracy_labeled: f64,
+    /// Mean intersection over union of the classes that the truth shows, unlabeled and conflicting included.
+    pub mean_iou: f64,
+    /// How many classes the truth shows.
+    pub classes_present: usize,
+    /// Share of person pixels whose likeliest class is landable.
+    pub person_called_landable: f64,
+    /// Landable or not, at the manifest's threshold.
+    pub landable_at_threshold: OperatingPoint,
+    /// Landable or not, at the highest thresholds that reach certain recalls.
+    pub landable_at_recall: Vec<OperatingPoint>,
+    /// By class.
+    pub classes: Vec<ClassScore>,
+}
+
+/// What a model scores on one class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassScore {
+    /// Index.
+    pub index: usize,
+    /// Name.
+    pub name: String,
+    /// Share of the truth's pixels.
+    pub share: f64,
+    /// Intersection over union; none where the truth never shows the class.
+    pub iou: Option<f64>,
+    /// Share of its pixels called one of the landable classes.
+    pub called_landable: f64,
+}
+
+/// A picture with its truth.
+pub type Pair = (RgbImage, GrayImage);
+
+/// Runs the model over the pictures. Logits are enlarged bilinearly to the truth's size before the likeliest class is taken.
+///
+/// # Errors
+/// When the model does not load or run, a picture cannot be read, or there is none.
+pub fn score(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> Result<Scores> {
+    let mut segmenter = TractSegmenter::new(files)?;
+    let mut map = SegmentationMap::default();
+    let mut confusion = Confusion::new(SEMANTIC_DRONE.len());
+    let mut landable = LandableScores::default();
+    let mut pictures = 0;
+    for pair in pairs {
+        let (picture, truth) = pair?;
+        let (w, h) = (truth.width() as usize, truth.height() as usize);
+        segmenter.segment(&frame(picture, pictures), &mut map)?;
+        let classes = map.classes_at(w, h);
+        let on = map.landable_at(w, h);
+        for ((&t, &c), &p) in truth.as_raw().iter().zip(&classes).zip(&on) {
+            confusion.add(t, c);
+            landable.add(t, p);
+        }
+        pictures += 1;
+    }
+    ensure!(pictures > 0, "empty split: no picture to score");
+    let threshold = f64::from(files.manifest.output.landable_threshold);
+    Ok(summary(files, pictures, &confusion, (&landable, threshold)))
+}
+
+/// A still picture as a frame.
+#[must_use]
+pub fn frame(picture: RgbImage, seq: usize) -> Frame {
+    Frame {
+        seq: seq as u64,
+        source: Arc::from("picture"),
+        captured_at: MonoTime::default(),
+        image: Arc::new(picture),
+        tag: None,
+    }
+}
+
+fn summary(
+    files: &ModelFiles,
+    pictures: usize,
+    confusion: &Confusion,
+    (landable, threshold): (&LandableScores, f64),
+) -> Scores {
+    let on = landable_classes();
+    let all = SEMANTIC_DRONE.iter().enumerate();
+    let classes: Vec<ClassScore> = all
+        .map(|(index, (name, ..))| ClassScore {
+            index,
+            name: (*name).to_owned(),
+            share: confusion.share(index),
+            iou: confusion.iou(index),
+            called_landable: confusion.called(index, &on),
+        })
+        .collect();
+    Scores {
+        sha256: files.manifest.sha256.clone(),
+        pictures,
+        pixel_accuracy: confusion.pixel_accuracy(&[]),
+        pixel_accuracy_labeled: confusion.pixel_accuracy(&WITHOUT_MEANING),
+        mean_iou: confusion.mean_iou(),
+        classes_present: classes.iter().filter(|c| c.iou.is_some()).count(),
+        person_called_landable: confusion.called(usize::from(PERSON), &on),
+        landable_at_threshold: landable.at(threshold),
+        landable_at_recall: RECALLS.iter().map(|&r| landable.at_recall(r)).collect(),
+        classes,
+    }
+}
+
+impl Scores {
+    /// The scores as text for a terminal or a card.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut t = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(t, "{} pictures, network {}", self.pictures, self.sha256);
+        let _ = writeln!(
+            t,
+            "pixel accuracy {:.4} (without unlabeled and conflicting truth {:.4}), mIoU {:.4} over {} classes present",
+            self.pixel_accuracy, self.pixel_accuracy_labeled, self.mean_iou, self.classes_present
+        );
+        let _ = writeln!(
+            t,
+            "person pixels whose likeliest class is landable: {:.4}",
+            self.person_called_landable
+        );
+        let points = self.landable_at_recall.iter().map(|p| ("", p));
+        for (note, p) in [("shipped, ", &self.landable_at_threshold)]
+            .into_iter()
+            .chain(points)
+        {
+            let _ = writeln!(
+                t,
+                "landable ({note}P >= {:.3}): recall {:.4}, false-positive rate {:.4}, person pixels called landable {:.4}",
+                p.threshold, p.recall, p.false_positive_rate, p.person_called_landable
+            );
+        }
+        let _ = writeln!(
+            t,
+            "{:<14} {:>7} {:>7} {:>16}",
+            "class", "share", "IoU", "called landable"
+        );
+        for c in self.classes.iter().filter(|c| c.share > 0.0) {
+            let iou = c.iou.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+            let _ = writeln!(
+                t,
+                "{:<14} {:>6.2}% {iou:>7} {:>15.2}%",
+                c.name,
+                c.share * 100.0,
+                c.called_landable * 100.0
+            );
+        }
+        t
+    }
+}

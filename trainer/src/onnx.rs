@@ -1,0 +1,438 @@
+//! Writes a network as ONNX: batch norm folded into the convolutions before it, weights stored as 8-bit integers with one
+//! scale an output channel (`DequantizeLinear`, which runtimes fold when they load), biases as floats.
+
+use prost::Message as _;
+use thiserror::Error;
+use tract_onnx::pb;
+
+use crate::graph::{Graph, GraphError, Node, Op, Shape, same_padding};
+use crate::parameters::{Parameter, Parameters};
+
+/// The ONNX operator set: 13 is the first with per-axis `DequantizeLinear`.
+const OPSET: i64 = 13;
+const IR_VERSION: i64 = 7;
+/// Largest magnitude of a stored weight.
+const INT8_MAX: f32 = 127.0;
+
+/// How convolution weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightForm {
+    /// 32-bit floats.
+    Float,
+    /// 8-bit integers with a scale an output channel.
+    Int8,
+}
+
+/// Why a network cannot be written.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OnnxError {
+    /// The graph itself is wrong.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A parameter is missing.
+    #[error("no parameter `{0}`")]
+    Missing(String),
+    /// A batch norm that cannot be folded.
+    #[error(
+        "batch norm `{0}` does not directly follow a convolution that nothing else reads, so it cannot be folded"
+    )]
+    Unfoldable(String),
+}
+
+/// Folds every batch norm into the convolution before it: the same function with fewer operations.
+///
+/// # Errors
+/// When a batch norm does not follow a convolution of its own, or a parameter is missing.
+pub fn fold_batch_norm(
+    graph: &Graph,
+    parameters: &Parameters,
+) -> Result<(Graph, Parameters), OnnxError> {
+    let mut folded = Graph {
+        name: graph.name.clone(),
+        input: graph.input,
+        nodes: Vec::new(),
+    };
+    let mut kept = Parameters::new();
+    // Where each node of the old graph is found in the new one.
+    let mut place: Vec<usize> = Vec::new();
+    for node in &graph.nodes {
+        let inputs: Vec<usize> = node
+            .inputs
+            .iter()
+            .filter_map(|&i| place.get(i).copied())
+            .collect();
+        if let Op::BatchNorm(eps) = node.op {
+            let unfoldable = || OnnxError::Unfoldable(node.name.clone());
+            let (Some(&from), [input]) = (inputs.first(), node.inputs.as_slice()) else {
+                return Err(unfoldable());
+            };
+            let readers = graph
+                .nodes
+                .iter()
+                .filter(|n| n.inputs.contains(input))
+                .count();
+            let conv = folded.nodes.get_mut(from).filter(|_| readers == 1);
+            let conv = conv.ok_or_else(unfoldable)?;
+            let Op::Conv { has_bias, .. } = &mut conv.op else {
+                return Err(unfoldable());
+            };
+            *has_bias = true;
+            absorb(&conv.name, &node.name, eps, parameters, &mut kept)?;
+            place.push(from);
+            continue;
+        }
+        if let Op::Conv { has_bias, .. } = node.op {
+            let parts = if has_bias {
+                &["weight", "bias"][..]
+            } else {
+                &["weight"]
+            };
+            for part in parts {
+                let name = format!("{}.{part}", node.name);
+                kept.insert(name.clone(), get(parameters, &name)?.clone());
+            }
+        }
+        place.push(folded.nodes.len());
+        folded.nodes.push(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+        });
+    }
+    Ok((folded, kept))
+}
+
+fn get<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a Parameter, OnnxError> {
+    parameters
+        .get(name)
+        .ok_or_else(|| OnnxError::Missing(name.to_owned()))
+}
+
+/// `scale * (conv(x) - mean) / sqrt(variance + eps) + shift` as one convolution.
+fn absorb(
+    conv: &str,
+    norm: &str,
+    eps: f32,
+    from: &Parameters,
+    into: &mut Parameters,
+) -> Result<(), OnnxError> {
+    let part = |part: &str| get(from, &format!("{norm}.{part}"));
+    let (scale, shift) = (&part("weight")?.values, &part("bias")?.values);
+    let (mean, variance) = (&part("running_mean")?.values, &part("running_var")?.values);
+    let factors: Vec<f32> = scale
+        .iter()
+        .zip(variance)
+        .map(|(s, v)| (f64::from(*s) / (f64::from(*v) + f64::from(eps)).sqrt()) as f32)
+        .collect();
+    let weight_name = format!("{conv}.weight");
+    let weight = into
+        .get_mut(&weight_name)
+        .ok_or_else(|| OnnxError::Missing(weight_name.clone()))?;
+    let filter = weight.values.len() / factors.len().max(1);
+    for (filter, factor) in weight.values.chunks_mut(filter.max(1)).zip(&factors) {
+        for w in filter {
+            *w *= factor;
+        }
+    }
+    let bias_name = format!("{conv}.bias");
+    let old = into.get(&bias_name).map(|b| b.values.clone());
+    let old = old.unwrap_or_else(|| vec![0.0; factors.len()]);
+    let values: Vec<f32> = old
+        .iter()
+        .zip(mean)
+        .zip(shift.iter().zip(&factors))
+        .map(|((b, m), (s, f))| (b - m) * f + s)
+        .collect();
+    let shape = vec![values.len()];
+    into.insert(bias_name, Parameter { shape, values });
+    Ok(())
+}
+
+/// Rounds weights to 8 bits: the integers and one scale for each entry of the first axis.
+#[must_use]
+pub fn quantize(weight: &Parameter) -> (Vec<i8>, Vec<f32>) {
+    let channels = weight.shape.first().copied().unwrap_or(1).max(1);
+    let filter = (weight.values.len() / channels).max(1);
+    let mut integers = Vec::with_capacity(weight.values.len());
+    let mut scales = Vec::with_capacity(channels);
+    for values in weight.values.chunks(filter) {
+        let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        let scale = if largest > 0.0 {
+            largest / INT8_MAX
+        } else {
+            1.0
+        };
+        integers.extend(
+            values
+                .iter()
+                .map(|v| (v / scale).round().clamp(-INT8_MAX, INT8_MAX) as i8),
+        );
+        scales.push(scale);
+    }
+    (integers, scales)
+}
+
+/// The network as the bytes of an ONNX file. The input is `picture` `[1, channels, height, width]`, the output `logits`.
+///
+/// # Errors
+/// When the graph is wrong, a parameter is missing, or a batch norm cannot be folded.
+pub fn write(
+    graph: &Graph,
+    parameters: &Parameters,
+    form: WeightForm,
+) -> Result<Vec<u8>, OnnxError> {
+    let (graph, parameters) = fold_batch_norm(graph, parameters)?;
+    let shapes = graph.shapes()?;
+    let mut writer = Writer {
+        parameters: &parameters,
+        form,
+        nodes: Vec::new(),
+        initializers: Vec::new(),
+    };
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let is_last = index + 1 == graph.nodes.len();
+        let inputs: Vec<&Node> = node
+            .inputs
+            .iter()
+            .filter_map(|&i| graph.nodes.get(i))
+            .collect();
+        let shape = node.inputs.first().and_then(|&i| shapes.get(i)).copied();
+        let output = if is_last { "logits" } else { &node.name };
+        writer.node(node, &inputs, shape.unwrap_or(graph.input), output)?;
+    }
+    let last = shapes.last().copied().unwrap_or(graph.input);
+    let model = pb::ModelProto {
+        ir_version: IR_VERSION,
+        opset_import: vec![pb::OperatorSetIdProto {
+            domain: String::new(),
+            version: OPSET,
+        }],
+        producer_name: "alight-trainer".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(pb::GraphProto {
+            name: graph.name.clone(),
+            node: writer.nodes,
+            initializer: writer.initializers,
+            input: vec![value_info("picture", graph.input)],
+            output: vec![value_info("logits", last)],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    Ok(model.encode_to_vec())
+}
+
+struct Writer<'a> {
+    parameters: &'a Parameters,
+    form: WeightForm,
+    nodes: Vec<pb::NodeProto>,
+    initializers: Vec<pb::TensorProto>,
+}
+
+impl Writer<'_> {
+    fn node(
+        &mut self,
+        node: &Node,
+        inputs: &[&Node],
+        shape: Shape,
+        output: &str,
+    ) -> Result<(), OnnxError> {
+        let mut names: Vec<String> = inputs.iter().map(|n| n.name.clone()).collect();
+        let (op_type, attributes) = match &node.op {
+            Op::Input => return Ok(()),
+            Op::BatchNorm(_) => return Err(OnnxError::Unfoldable(node.name.clone())),
+            Op::Conv { has_bias, .. } => {
+                names.push(self.weight(&node.name)?);
+                if *has_bias {
+                    names.push(self.float(&format!("{}.bias", node.name))?);
+                }
+                ("Conv", conv_attributes(&node.op, shape))
+            }
+            Op::Relu => ("Relu", vec![]),
+            Op::Relu6 => {
+                names.push(self.constant("zero", 0.0));
+                names.push(self.constant("six", 6.0));
+                ("Clip", vec![])
+            }
+            Op::Add => ("Add", vec![]),
+            Op::Concat => ("Concat", vec![int("axis", 1)]),
+            Op::UpsampleNearest(f) => {
+                names.extend([String::new(), self.scales(*f)]);
+                let attributes = vec![
+                    text("mode", "nearest"),
+                    text("coordinate_transformation_mode", "asymmetric"),
+                    text("nearest_mode", "floor"),
+                ];
+                ("Resize", attributes)
+            }
+            Op::UpsampleBilinear(f) => {
+                names.extend([String::new(), self.scales(*f)]);
+                let attributes = vec![
+                    text("mode", "linear"),
+                    text("coordinate_transformation_mode", "half_pixel"),
+                ];
+                ("Resize", attributes)
+            }
+        };
+        self.nodes.push(pb::NodeProto {
+            input: names,
+            output: vec![output.to_owned()],
+            name: node.name.clone(),
+            op_type: op_type.to_owned(),
+            attribute: attributes,
+            ..Default::default()
+        });
+        Ok(())
+    }
+
+    /// Stores a convolution's weights and gives the name under which the convolution reads them.
+    fn weight(&mut self, node: &str) -> Result<String, OnnxError> {
+        let name = format!("{node}.weight");
+        if self.form == WeightForm::Float {
+            return self.float(&name);
+        }
+        let weight = get(self.parameters, &name)?;
+        let (integers, scales) = quantize(weight);
+        let bytes: Vec<u8> = integers.iter().map(|v| v.cast_unsigned()).collect();
+        let inputs = [
+            format!("{name}.int8"),
+            format!("{name}.scale"),
+            format!("{name}.zero"),
+        ];
+        let [int8, scale, zero] = &inputs;
+        let channels = scales.len();
+        self.initializers
+            .push(tensor(int8, &weight.shape, DataType::Int8, bytes));
+        self.initializers.push(tensor(
+            scale,
+            &[channels],
+            DataType::Float,
+            le_bytes(&scales),
+        ));
+        self.initializers
+            .push(tensor(zero, &[channels], DataType::Int8, vec![0; channels]));
+        self.nodes.push(pb::NodeProto {
+            input: inputs.to_vec(),
+            output: vec![name.clone()],
+            name: format!("{name}.dequantize"),
+            op_type: "DequantizeLinear".to_owned(),
+            attribute: vec![int("axis", 0)],
+            ..Default::default()
+        });
+        Ok(name)
+    }
+
+    fn float(&mut self, name: &str) -> Result<String, OnnxError> {
+        let p = get(self.parameters, name)?;
+        self.initializers
+            .push(tensor(name, &p.shape, DataType::Float, le_bytes(&p.values)));
+        Ok(name.to_owned())
+    }
+
+    fn constant(&mut self, name: &str, value: f32) -> String {
+        if !self.initializers.iter().any(|t| t.name == name) {
+            self.initializers
+                .push(tensor(name, &[], DataType::Float, le_bytes(&[value])));
+        }
+        name.to_owned()
+    }
+
+    fn scales(&mut self, factor: usize) -> String {
+        let name = format!("enlarge-{factor}");
+        if !self.initializers.iter().any(|t| t.name == name) {
+            let f = factor as f32;
+            let bytes = le_bytes(&[1.0, 1.0, f, f]);
+            self.initializers
+                .push(tensor(&name, &[4], DataType::Float, bytes));
+        }
+        name
+    }
+}
+
+use pb::tensor_proto::DataType;
+
+fn conv_attributes(op: &Op, input: Shape) -> Vec<pb::AttributeProto> {
+    let &Op::Conv {
+        kernel,
+        stride,
+        groups,
+        ..
+    } = op
+    else {
+        return vec![];
+    };
+    let (top, bottom) = same_padding(input.height, kernel, stride);
+    let (left, right) = same_padding(input.width, kernel, stride);
+    vec![
+        int("group", groups),
+        ints("kernel_shape", &[kernel, kernel]),
+        ints("strides", &[stride, stride]),
+        ints("pads", &[top, left, bottom, right]),
+    ]
+}
+
+fn le_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn tensor(name: &str, shape: &[usize], kind: DataType, raw_data: Vec<u8>) -> pb::TensorProto {
+    pb::TensorProto {
+        name: name.to_owned(),
+        dims: shape.iter().map(|&d| d as i64).collect(),
+        data_type: kind as i32,
+        raw_data,
+        ..Default::default()
+    }
+}
+
+fn int(name: &str, value: usize) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.to_owned(),
+        r#type: pb::attribute_proto::AttributeType::Int as i32,
+        i: value as i64,
+        ..Default::default()
+    }
+}
+
+fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.to_owned(),
+        r#type: pb::attribute_proto::AttributeType::Ints as i32,
+        ints: values.iter().map(|&v| v as i64).collect(),
+        ..Default::default()
+    }
+}
+
+fn text(name: &str, value: &str) -> pb::AttributeProto {
+    pb::AttributeProto {
+        name: name.to_owned(),
+        r#type: pb::attribute_proto::AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..Default::default()
+    }
+}
+
+fn value_info(name: &str, shape: Shape) -> pb::ValueInfoProto {
+    use pb::tensor_shape_proto::{Dimension, dimension};
+    let dims = [1, shape.channels, shape.height, shape.width];
+    let dim = dims.map(|d| Dimension {
+        value: Some(dimension::Value::DimValue(d as i64)),
+        ..Default::default()
+    });
+    let kind = pb::type_proto::Tensor {
+        elem_type: DataType::Float as i32,
+        shape: Some(pb::TensorShapeProto { dim: dim.to_vec() }),
+    };
+    pb::ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(pb::TypeProto {
+            value: Some(pb::type_proto::Value::TensorType(kind)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "onnx_tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! Everything that a run needs to go on after a kill, in one file that is always whole.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad};
+
+use super::network::{Network, parameter_of, tensor_of};
+use super::optimizer::{AdamW, MeanWeights};
+use crate::parameters::{self, Metadata, Parameters};
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Architecture.
+    pub(crate) network: String,
+    /// Epochs done.
+    pub(crate) epoch: usize,
+    /// Seed of the run.
+    pub(crate) seed: u64,
+    /// Best score on the held-out fold so far.
+    pub(crate) best: f64,
+}
+
+const NETWORK: &str = "network/";
+const MEAN_WEIGHTS: &str = "mean-weights/";
+const FIRST_MOMENT: &str = "adamw-mean/";
+const SECOND_MOMENT: &str = "adamw-square/";
+
+/// Saves the whole state.
+pub(crate) fn save(
+    path: &Path,
+    network: &Network,
+    optimizer: &AdamW,
+    mean: &MeanWeights,
+    progress: &Progress,
+) -> Result<()> {
+    let mut all = Parameters::new();
+    let groups = [
+        (NETWORK, &network.tensors),
+        (MEAN_WEIGHTS, &mean.tensors),
+        (FIRST_MOMENT, &optimizer.mean),
+        (SECOND_MOMENT, &optimizer.square),
+    ];
+    for (prefix, tensors) in groups {
+        for (name, t) in tensors {
+            all.insert(format!("{prefix}{name}"), parameter_of(t)?);
+        }
+    }
+    let words = Metadata::from([
+        ("progress".to_owned(), serde_json::to_string(progress)?),
+        ("step".to_owned(), optimizer.step.to_string()),
+    ]);
+    Ok(parameters::write(path, &all, &words)?)
+}
+
+/// Puts a saved state back; the network must be the same architecture.
+pub(crate) fn load(
+    path: &Path,
+    network: &mut Network,
+    optimizer: &mut AdamW,
+    mean: &mut MeanWeights,
+) -> Result<Progress> {
+    let (all, words) = parameters::read(path)?;
+    let word = |key: &str| {
+        let word = words.get(key);
+        word.with_context(|| format!("{} is no checkpoint: `{key}` is missing", path.display()))
+    };
+    let progress: Progress = serde_json::from_str(word("progress")?)?;
+    anyhow::ensure!(
+        progress.network == network.graph.name,
+        "{} is of the network {}, not {}",
+        path.display(),
+        progress.network,
+        network.graph.name
+    );
+    optimizer.step = word("step")?.parse()?;
+    let groups = [
+        (NETWORK, &mut network.tensors),
+        (MEAN_WEIGHTS, &mut mean.tensors),
+        (FIRST_MOMENT, &mut optimizer.mean),
+        (SECOND_MOMENT, &mut optimizer.square),
+    ];
+    for (prefix, tensors) in groups {
+        for (name, t) in tensors.iter_mut() {
+            let saved = all.get(&format!("{prefix}{name}"));
+            let saved =
+                saved.with_context(|| format!("{} lacks {prefix}{name}", path.display()))?;
+            copy_into(t, &tensor_of(saved));
+        }
+    }
+    Ok(progress)
+}
+
+fn copy_into(target: &Tensor, source: &Tensor) {
+    no_grad(|| target.shallow_clone().copy_(source));
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::graph::{Graph, Op, Shape};
+    use crate::torch::network::{Mode, initial};
+    use crate::torch::optimizer::Rates;
+
+    const RATES: Rates = Rates {
+        encoder: 1e-2,
+        decoder: 2e-2,
+        weight_decay: 0.02,
+    };
+
+    fn state(seed: u64) -> (Network, AdamW, MeanWeights) {
+        let input = Shape {
+            channels: 3,
+            height: 16,
+            width: 24,
+        };
+        let mut g = Graph::new("small", input);
+        let conv = |out, groups, kernel, stride| Op::Conv {
+            out,
+            kernel,
+            stride,
+            groups,
+            has_bias: false,
+        };
+        let x = g.push("encoder.a", conv(8, 1, 3, 2), &[0]);
+        let x = g.push("encoder.n", Op::BatchNorm(1e-3), &[x]);
+        let x = g.push("encoder.r", Op::Relu6, &[x]);
+        let x = g.push("b", conv(8, 8, 5, 1), &[x]);
+        g.push("up", Op::UpsampleNearest(2), &[x]);
+        let first = initial(&g, seed).unwrap();
+        let network = Network::new(g, &first, Device::Cpu, Kind::Float).unwrap();
+        let optimizer = AdamW::new(&network);
+        let mean = MeanWeights::new(&network, 0.99);
+        (network, optimizer, mean)
+    }
+
+    /// A step on a picture that depends on the step's number alone.
+    fn step(state: &mut (Network, AdamW, MeanWeights)) {
+        let (network, optimizer, mean) = state;
+        let n = 3 * 16 * 24 * 2;
+        let values: Vec<f32> = (0..n)
+            .map(|i| ((i as i64 * 37 + optimizer.step * 101) % 97) as f32 / 97.0)
+            .collect();
+        let picture = Tensor::from_slice(&values).view([2, 3, 16, 24]);
+        let loss = network
+            .forward(&picture, Mode::Train)
+            .unwrap()
+            .square()
+            .mean(Kind::Float);
+        loss.backward();
+        optimizer.step(network, RATES).unwrap();
+        mean.update(network, optimizer.step);
+    }
+
+    fn numbers(state: &(Network, AdamW, MeanWeights)) -> Vec<Vec<f32>> {
+        let (network, optimizer, mean) = state;
+        let groups = [
+            &network.tensors,
+            &mean.tensors,
+            &optimizer.mean,
+            &optimizer.square,
+        ];
+        let all = groups.into_iter().flat_map(|g| g.values());
+        all.map(|t| parameter_of(t).unwrap().values).collect()
+    }
+
+    #[test]
+    fn a_resumed_run_ends_where_an_uninterrupted_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let progress = Progress {
+            network: "small".into(),
+            epoch: 3,
+            seed: 7,
+            best: 0.25,
+        };
+        let mut through = state(7);
+        (0..4).for_each(|_| step(&mut through));
+        save(&path, &through.0, &through.1, &through.2, &progress).unwrap();
+        // Other first values, so that what is not restored shows.
+        let mut resumed = state(8);
+        let (network, optimizer, mean) = &mut resumed;
+        assert_eq!(load(&path, network, optimizer, mean).unwrap(), progress);
+        assert_eq!(resumed.1.step, 4);
+        for _ in 0..3 {
+            step(&mut through);
+            step(&mut resumed);
+        }
+        assert_eq!(numbers(&through), numbers(&resumed));
+    }
+
+    #[test]
+    fn training_makes_the_loss_small_and_another_network_is_refused() {
+        let mut trained = state(1);
+        let first = numbers(&trained);
+        (0..30).for_each(|_| step(&mut trained));
+        let size = |all: &[Vec<f32>]| -> f32 { all[0].iter().map(|v| v * v).sum() };
+        assert!(
+            size(&numbers(&trained)) < size(&first),
+            "the loss pulls outputs to zero"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let progress = Progress {
+            network: "other".into(),
+            epoch: 1,
+            seed: 1,
+            best: 0.0,
+        };
+        save(&path, &trained.0, &trained.1, &trained.2, &progress).unwrap();
+        let (network, optimizer, mean) = &mut trained;
+        let text = load(&path, network, optimizer, mean)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("of the network other, not small"), "{text}");
+    }
+}

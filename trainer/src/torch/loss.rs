@@ -1,0 +1,108 @@
+//! What training makes small: weighted cross-entropy, a Dice term for rare classes, and a term for the one question that
+//! kills people when answered wrongly: landable or not.
+
+use alight::inference::classes::{SEMANTIC_DRONE, Surface};
+use anyhow::Result;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::data::cache::{Cache, IGNORE};
+use crate::scores::landable_classes;
+
+/// Bounds of a class weight.
+const WEIGHTS: (f64, f64) = (0.5, 4.0);
+/// Weight of the Dice term.
+const DICE: f64 = 0.5;
+/// Weight of the landable term.
+const LANDABLE: f64 = 0.5;
+/// How much more a person's or vehicle's pixel counts in the landable term.
+const MOVING: f64 = 4.0;
+
+/// The loss with its tables on the device.
+pub(crate) struct Loss {
+    classes: i64,
+    weights: Tensor,
+    landable: Tensor,
+    /// By class, 1 where landable.
+    is_landable: Tensor,
+    /// By class, weight in the landable term.
+    danger: Tensor,
+}
+
+/// Class weights: one over the square root of the share of pixels, bounded, with a mean of 1 over the pixels.
+pub(crate) fn class_weights(cache: &Cache, indices: &[usize]) -> Vec<f32> {
+    let classes = usize::from(cache.index.classes);
+    let mut counts = vec![0_u64; classes];
+    for &i in indices {
+        for m in cache.sample(i).map_or(&[][..], |s| s.mask) {
+            if let Some(c) = counts.get_mut(usize::from(*m)) {
+                *c += 1;
+            }
+        }
+    }
+    let total = counts.iter().sum::<u64>().max(1) as f64;
+    let shares: Vec<f64> = counts.iter().map(|&c| c as f64 / total).collect();
+    let raw = |s: f64| 1.0 / s.max(1e-6).sqrt();
+    let mean: f64 = shares.iter().map(|&s| s * raw(s)).sum();
+    let bounded = |s: f64| (raw(s) / mean).clamp(WEIGHTS.0, WEIGHTS.1);
+    shares.iter().map(|&s| bounded(s) as f32).collect()
+}
+
+impl Loss {
+    /// With these class weights.
+    pub(crate) fn new(weights: &[f32], device: Device) -> Self {
+        let landable: Vec<i64> = landable_classes().iter().map(|&c| c as i64).collect();
+        let by_class = |f: &dyn Fn(usize, Surface) -> f32| {
+            let all = SEMANTIC_DRONE.iter().enumerate();
+            let values: Vec<f32> = all.map(|(i, (_, _, s))| f(i, *s)).collect();
+            Tensor::from_slice(&values).to_device(device)
+        };
+        Self {
+            classes: weights.len() as i64,
+            weights: Tensor::from_slice(weights).to_device(device),
+            landable: Tensor::from_slice(&landable).to_device(device),
+            is_landable: by_class(&|_, s| f32::from(u8::from(s.is_landable()))),
+            danger: by_class(&|_, s| if s.moves() { MOVING as f32 } else { 1.0 }),
+        }
+    }
+
+    /// Of logits `[n, classes, h, w]` against class indices `[n, h, w]`.
+    pub(crate) fn of(&self, logits: &Tensor, masks: &Tensor) -> Result<Tensor> {
+        let log_p = logits.log_softmax(1, Kind::Float);
+        let ignore = i64::from(IGNORE);
+        let cross_entropy = log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore);
+        let valid = masks.not_equal(ignore);
+        let known = masks.masked_fill(&valid.logical_not(), 0);
+        let valid = valid.to_kind(Kind::Float);
+        let p = log_p.exp();
+        let dice = self.dice(&p, &known, &valid);
+        let landable = self.landable_term(&p, &known, &valid);
+        Ok(cross_entropy + dice * DICE + landable * LANDABLE)
+    }
+
+    /// One minus the mean soft Dice coefficient of the classes in the batch.
+    fn dice(&self, p: &Tensor, known: &Tensor, valid: &Tensor) -> Tensor {
+        let at_truth = p.gather(1, &known.unsqueeze(1), false).squeeze_dim(1) * valid;
+        let zeros = || Tensor::zeros([self.classes], (Kind::Float, p.device()));
+        let flat = known.view(-1);
+        let overlap = zeros().index_add(0, &flat, &at_truth.view(-1));
+        let truths = zeros().index_add(0, &flat, &valid.contiguous().view(-1));
+        let predicted =
+            (p * valid.unsqueeze(1)).sum_dim_intlist([0_i64, 2, 3].as_slice(), false, Kind::Float);
+        let present = truths.greater(0.0).to_kind(Kind::Float);
+        let dice: Tensor = (overlap * 2.0 + 1.0) / (truths + predicted + 1.0);
+        let mean = (dice * &present).sum(Kind::Float) / present.sum(Kind::Float).clamp_min(1.0);
+        mean * -1.0 + 1.0
+    }
+
+    /// Binary cross-entropy of P(landable), heavier on what moves.
+    fn landable_term(&self, p: &Tensor, known: &Tensor, valid: &Tensor) -> Tensor {
+        let landable = p.index_select(1, &self.landable);
+        let landable = landable.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+        let landable = landable.clamp(1e-5, 1.0 - 1e-5);
+        let by_pixel = |table: &Tensor| table.index_select(0, &known.view(-1)).view_as(known);
+        let truth = by_pixel(&self.is_landable);
+        let weight = by_pixel(&self.danger) * valid;
+        let entropy = landable.binary_cross_entropy(&truth, Some(&weight), Reduction::Sum);
+        entropy / weight.sum(Kind::Float).clamp_min(1.0)
+    }
+}

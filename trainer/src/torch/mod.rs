@@ -1,0 +1,8 @@
+//! Training with libtorch; compiled with the feature `libtorch` only.
+
+pub(crate) mod checkpoint;
+pub(crate) mod loader;
+pub(crate) mod loss;
+pub(crate) mod network;
+pub(crate) mod optimizer;
+pub(crate) mod train;

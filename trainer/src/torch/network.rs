@@ -1,0 +1,256 @@
+//! A graph executed by libtorch.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use tch::{Device, Kind, Tensor};
+
+use crate::graph::{Graph, Op, ParameterKind, same_padding};
+use crate::parameters::{Parameter, Parameters};
+
+/// How much of the old running statistics a training step keeps away: torch's "momentum".
+const STATISTICS_MOMENTUM: f64 = 0.05;
+
+/// Whether batch norm uses the batch's own statistics (and learns from them) or the stored ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The batch's own.
+    Train,
+    /// The stored ones.
+    Eval,
+}
+
+/// A graph with its parameters as torch tensors.
+pub(crate) struct Network {
+    pub(crate) graph: Graph,
+    /// Every parameter and statistic, f32.
+    pub(crate) tensors: BTreeMap<String, Tensor>,
+    /// The type in which activations are computed.
+    pub(crate) compute: Kind,
+}
+
+impl Network {
+    /// Puts `parameters` on the device; all that the graph needs must be there.
+    pub(crate) fn new(
+        graph: Graph,
+        parameters: &Parameters,
+        device: Device,
+        compute: Kind,
+    ) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        for spec in graph.parameters()? {
+            let p = parameters
+                .get(&spec.name)
+                .with_context(|| format!("no parameter `{}`", spec.name))?;
+            let tensor = tensor_of(p).to_device(device);
+            let tensor = tensor.set_requires_grad(spec.kind.is_trained());
+            tensors.insert(spec.name, tensor);
+        }
+        Ok(Self {
+            graph,
+            tensors,
+            compute,
+        })
+    }
+
+    /// Runs a batch of pictures `[n, 3, h, w]` (f32, normalised); gives logits in f32.
+    pub(crate) fn forward(&self, pictures: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut values: Vec<Tensor> = Vec::with_capacity(self.graph.nodes.len());
+        for node in &self.graph.nodes {
+            let input = |i: usize| -> Result<&Tensor> {
+                let index = node.inputs.get(i).copied();
+                index
+                    .and_then(|i| values.get(i))
+                    .with_context(|| format!("node `{}` lacks an input", node.name))
+            };
+            let value = match &node.op {
+                Op::Input => pictures.to_kind(self.compute),
+                Op::Conv { .. } => self.convolve(&node.name, &node.op, input(0)?)?,
+                Op::BatchNorm(eps) => self.normalise(&node.name, *eps, input(0)?, mode)?,
+                Op::Relu => input(0)?.relu(),
+                Op::Relu6 => input(0)?.relu6(),
+                Op::Add => input(0)? + input(1)?,
+                Op::Concat => {
+                    let all = (0..node.inputs.len()).map(input);
+                    Tensor::cat(&all.collect::<Result<Vec<_>>>()?, 1)
+                }
+                Op::UpsampleNearest(f) => {
+                    let x = input(0)?;
+                    x.upsample_nearest2d(enlarged(x, *f), None, None)
+                }
+                Op::UpsampleBilinear(f) => {
+                    let x = input(0)?;
+                    x.upsample_bilinear2d(enlarged(x, *f), false, None, None)
+                }
+            };
+            values.push(value);
+        }
+        let logits = values.pop().context("the graph is empty")?;
+        Ok(logits.to_kind(Kind::Float))
+    }
+
+    fn tensor(&self, node: &str, part: &str) -> Result<&Tensor> {
+        self.tensors
+            .get(&format!("{node}.{part}"))
+            .with_context(|| format!("no parameter `{node}.{part}`"))
+    }
+
+    fn convolve(&self, name: &str, op: &Op, x: &Tensor) -> Result<Tensor> {
+        let &Op::Conv {
+            kernel,
+            stride,
+            groups,
+            has_bias,
+            ..
+        } = op
+        else {
+            anyhow::bail!("`{name}` is no convolution");
+        };
+        let size = x.size();
+        let (Some(&h), Some(&w)) = (size.get(2), size.get(3)) else {
+            anyhow::bail!("`{name}` reads a tensor that is no picture");
+        };
+        let (top, bottom) = same_padding(h as usize, kernel, stride);
+        let (left, right) = same_padding(w as usize, kernel, stride);
+        let is_depthwise = groups > 1;
+        // oneDNN has no bfloat16 kernel for the data gradient of a depthwise convolution with a stride, and falls back to one
+        // that takes longer than the rest of the network; its 32-bit one is fast.
+        let kind = if is_depthwise && stride > 1 {
+            Kind::Float
+        } else {
+            self.compute
+        };
+        let weight = self.tensor(name, "weight")?.to_kind(kind);
+        let sides = [left, right, top, bottom].map(|v| v as i64);
+        if is_depthwise && kernel == 5 {
+            let y = depthwise_5x5(&x.to_kind(kind), &weight, sides, stride as i64);
+            return Ok(y.to_kind(self.compute));
+        }
+        // Only a symmetric padding can be left to the convolution itself.
+        let (x, padding) = if (top, left) == (bottom, right) {
+            (x.to_kind(kind), [top as i64, left as i64])
+        } else {
+            (x.to_kind(kind).constant_pad_nd(sides), [0, 0])
+        };
+        let bias = if has_bias {
+            Some(self.tensor(name, "bias")?.to_kind(kind))
+        } else {
+            None
+        };
+        let y = x.conv2d(
+            &weight,
+            bias,
+            [stride as i64; 2],
+            padding,
+            [1, 1],
+            groups as i64,
+        );
+        Ok(y.to_kind(self.compute))
+    }
+
+    fn normalise(&self, name: &str, eps: f32, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        Ok(x.batch_norm(
+            Some(self.tensor(name, "weight")?),
+            Some(self.tensor(name, "bias")?),
+            Some(self.tensor(name, "running_mean")?),
+            Some(self.tensor(name, "running_var")?),
+            mode == Mode::Train,
+            STATISTICS_MOMENTUM,
+            f64::from(eps),
+            true,
+        ))
+    }
+}
+
+/// Rows and columns of a picture enlarged by a whole factor.
+fn enlarged(x: &Tensor, factor: usize) -> [i64; 2] {
+    let size = x.size();
+    [2, 3].map(|axis| size.get(axis).copied().unwrap_or(0) * factor as i64)
+}
+
+/// A depthwise 5x5 convolution as the sum of four 3x3 ones, of a kernel with a sixth row and column of zeros. oneDNN has no
+/// fast weight gradient for 5x5 (its fallback takes a fifth of a training step), and a very fast one for 3x3.
+fn depthwise_5x5(x: &Tensor, weight: &Tensor, sides: [i64; 4], stride: i64) -> Tensor {
+    let size = x.size();
+    let extent = |axis: usize, padding: i64| size.get(axis).copied().unwrap_or(0) + padding;
+    let [left, right, top, bottom] = sides;
+    let (rows, columns) = (extent(2, top + bottom), extent(3, left + right));
+    let x = x.constant_pad_nd([left, right + 1, top, bottom + 1]);
+    let weight = weight.constant_pad_nd([0, 1, 0, 1]);
+    let groups = extent(1, 0);
+    let part = |i: i64, j: i64| {
+        // Rows and columns that the 3x3 kernel at this corner of the 6x6 one looks at.
+        let x = x.narrow(2, i, rows - 2).narrow(3, j, columns - 2);
+        let weight = weight.narrow(2, i, 3).narrow(3, j, 3);
+        x.conv2d(&weight, None::<Tensor>, [stride; 2], [0, 0], [1, 1], groups)
+    };
+    part(0, 0) + part(0, 3) + part(3, 0) + part(3, 3)
+}
+
+/// A parameter as a torch tensor on the CPU.
+pub(crate) fn tensor_of(p: &Parameter) -> Tensor {
+    let shape: Vec<i64> = p.shape.iter().map(|&v| v as i64).collect();
+    Tensor::from_slice(&p.values).reshape(shape)
+}
+
+/// A torch tensor as plain numbers.
+pub(crate) fn parameter_of(t: &Tensor) -> Result<Parameter> {
+    let flat = t.detach().to_device(Device::Cpu).to_kind(Kind::Float);
+    let flat = flat.contiguous().view(-1);
+    let values = Vec::<f32>::try_from(&flat)?;
+    let shape = t.size().iter().map(|&v| v as usize).collect();
+    Ok(Parameter { shape, values })
+}
+
+/// First values for what no pretrained file gives: He's normal initialisation (2015) for convolutions.
+pub(crate) fn initial(graph: &Graph, seed: u64) -> Result<Parameters> {
+    use rand::SeedableRng as _;
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut all = Parameters::new();
+    for spec in graph.parameters()? {
+        let count: usize = spec.shape.iter().product();
+        let fan_in: usize = spec.shape.iter().skip(1).product::<usize>().max(1);
+        let values = match spec.kind {
+            ParameterKind::ConvWeight => {
+                let spread = (2.0 / fan_in as f32).sqrt();
+                (0..count).map(|_| normal(&mut rng) * spread).collect()
+            }
+            ParameterKind::Bias | ParameterKind::RunningMean => vec![0.0; count],
+            ParameterKind::Scale | ParameterKind::RunningVariance => vec![1.0; count],
+        };
+        let shape = spec.shape;
+        all.insert(spec.name, Parameter { shape, values });
+    }
+    Ok(all)
+}
+
+/// One normal deviate by Box and Muller's transform.
+fn normal(rng: &mut impl rand::Rng) -> f32 {
+    let radius: f32 = 1.0 - rng.random::<f32>();
+    let angle: f32 = rng.random::<f32>() * std::f32::consts::TAU;
+    (-2.0 * radius.ln()).sqrt() * angle.cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The four 3x3 parts must give what one 5x5 convolution gives, for both strides and odd sizes.
+    #[test]
+    fn a_depthwise_5x5_is_the_sum_of_its_parts() {
+        for (h, w, stride) in [(16_i64, 24_i64, 1), (16, 24, 2), (15, 9, 2), (7, 11, 1)] {
+            let x = Tensor::randn([2, 6, h, w], (Kind::Float, Device::Cpu));
+            let weight = Tensor::randn([6, 1, 5, 5], (Kind::Float, Device::Cpu));
+            let (top, bottom) = same_padding(h as usize, 5, stride);
+            let (left, right) = same_padding(w as usize, 5, stride);
+            let sides = [left, right, top, bottom].map(|v| v as i64);
+            let stride = stride as i64;
+            let parts = depthwise_5x5(&x, &weight, sides, stride);
+            let padded = x.constant_pad_nd(sides);
+            let whole = padded.conv2d(&weight, None::<Tensor>, [stride; 2], [0, 0], [1, 1], 6);
+            assert_eq!(parts.size(), whole.size());
+            let difference = f64::try_from((parts - whole).abs().max()).unwrap();
+            assert!(difference < 1e-4, "{h}x{w} stride {stride}: {difference}");
+        }
+    }
+}
