@@ -1,7 +1,7 @@
 //! Which cell is dangerous, and as what.
 
 use super::config::HazardConfig;
-use super::map::CellState;
+use super::map::{CellState, UNKNOWN};
 use crate::inference::classes::Surface;
 
 /// The kinds of hazard, in the order in which they explain a rejection.
@@ -102,6 +102,37 @@ pub(super) fn firm(cell: &CellState) -> f32 {
         .get(Surface::Firm as usize)
         .copied()
         .unwrap_or(0.0)
+}
+
+/// Entropy of {landable, each hazard}, as a share of the largest possible one.
+pub(super) fn entropy(cell: &CellState) -> f64 {
+    let hazards = Surface::ALL
+        .into_iter()
+        .zip(cell.belief)
+        .filter(|(s, _)| !s.is_landable())
+        .map(|(_, p)| p);
+    let kinds = (Surface::COUNT - 1) as f64;
+    let sum: f64 = hazards
+        .chain([landable(cell)])
+        .map(f64::from)
+        .filter(|p| *p > 0.0)
+        .map(|p| -p * p.ln())
+        .sum();
+    sum / kinds.ln()
+}
+
+/// The most believed surface; unknown for a cell never seen.
+pub(super) fn most_believed(state: Option<CellState>) -> Surface {
+    let mut best = (Surface::Unknown, 0.0);
+    for (surface, p) in Surface::ALL
+        .into_iter()
+        .zip(state.map_or(UNKNOWN, |s| s.belief))
+    {
+        if p > best.1 {
+            best = (surface, p);
+        }
+    }
+    best.0
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use image::RgbImage;
 const SIDE: u32 = 320;
 
 /// Sample points along each side of a pixel of the small picture: enough against aliasing, few enough to be quick.
-const TAPS: u32 = 2;
+const TAPS: f64 = 2.0;
 
 /// Grey levels from 0 to 255, row-major.
 #[derive(Debug, Clone)]
@@ -41,21 +41,20 @@ impl Luma {
         let (width, height) = (small(w), small(h));
         (self.width, self.height) = (width as usize, height as usize);
         let tap = |i: u32, t: u32, size: u32| {
-            let at = (f64::from(i) + (f64::from(t) + 0.5) / f64::from(TAPS)) * self.scale;
-            (at as u32).min(size - 1)
+            let at = (f64::from(i) + (f64::from(t) + 0.5) / TAPS) * self.scale;
+            (at as usize).min(size as usize - 1)
         };
         let bytes = picture.as_raw();
+        let level = |(x, y): (usize, usize)| {
+            let at = 3 * (y * w as usize + x);
+            bytes.get(at..at + 3).map_or(0.0, grey)
+        };
         for y in 0..height {
+            let (y0, y1) = (tap(y, 0, h), tap(y, 1, h));
             for x in 0..width {
-                let mut sum = 0.0;
-                for ty in 0..TAPS {
-                    let row = tap(y, ty, h) as usize * w as usize;
-                    for tx in 0..TAPS {
-                        let at = 3 * (row + tap(x, tx, w) as usize);
-                        sum += bytes.get(at..at + 3).map_or(0.0, grey);
-                    }
-                }
-                self.levels.push(sum / (TAPS * TAPS) as f32);
+                let (x0, x1) = (tap(x, 0, w), tap(x, 1, w));
+                let sum = level((x0, y0)) + level((x1, y0)) + level((x0, y1)) + level((x1, y1));
+                self.levels.push(0.25 * sum);
             }
         }
     }

@@ -15,11 +15,7 @@ use crate::time::MonoTime;
 pub(super) type Belief = [f32; Surface::COUNT];
 
 /// Nothing known.
-pub(super) const UNKNOWN: Belief = {
-    let mut b = [0.0; Surface::COUNT];
-    b[Surface::Unknown as usize] = 1.0;
-    b
-};
+pub(super) const UNKNOWN: Belief = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
 
 /// One look at one cell.
 #[derive(Debug, Clone, Copy)]
@@ -323,6 +319,11 @@ mod tests {
 
     fn belief(map: &SemanticMap, surface: Surface, at_s: f64) -> f32 {
         map.state(HERE, secs(at_s)).unwrap().belief[surface as usize]
+    }
+
+    #[test]
+    fn nothing_known_is_unknown() {
+        assert!((UNKNOWN[Surface::Unknown as usize] - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use image::RgbImage;
 
+use super::check::{disc_in_picture, is_usable_map, is_usable_view};
 use super::config::{ConfigError, LandingConfig};
 use super::decision::{
     HoldReason, LandingDecision, MapSnapshot, MonitorReasons, Outcome, RejectCounts, Site,
     SiteState, Verdict,
 };
 use super::grid::{CellId, CellRect};
-use super::hazard::landable;
-use super::map::{CellState, SemanticMap};
+use super::hazard::{entropy as entropy_of, landable, most_believed};
+use super::map::SemanticMap;
 use super::monitor::{Monitor, Patch, verdict};
 use super::project::{MoverThresholds, Projector};
 use super::selector::Selector;
@@ -17,11 +18,7 @@ use super::survey::{Standpoint, Survey};
 use super::tracker::{Moment, Track, Tracker, distance_m};
 use crate::geometry::{GroundPoint, Pixel, View};
 use crate::inference::SegmentationMap;
-use crate::inference::classes::Surface;
 use crate::time::MonoTime;
-
-/// Points on a site's circle that are looked up in the picture.
-const CIRCLE: u32 = 32;
 
 /// Poses further apart in time say nothing of the present speed, seconds.
 const SPEED_MAX_GAP_S: f64 = 5.0;
@@ -393,7 +390,7 @@ impl Landing {
             count += 1.0;
             if let Some(state) = self.map.state(id, at) {
                 belief += f64::from(landable(&state));
-                entropy += landing_entropy(&state);
+                entropy += entropy_of(&state);
             } else {
                 entropy += 1.0;
             }
@@ -409,82 +406,6 @@ impl Landing {
 fn cell_of(site: &Site, cell_m: f64) -> CellId {
     let (north_m, east_m) = (site.north_m, site.east_m);
     CellId::of(GroundPoint { north_m, east_m }, cell_m)
-}
-
-/// Entropy of {landable, each hazard}, as a share of the largest possible one.
-fn landing_entropy(state: &CellState) -> f64 {
-    let hazards = Surface::ALL
-        .into_iter()
-        .zip(state.belief)
-        .filter(|(s, _)| !s.is_landable())
-        .map(|(_, p)| p);
-    let kinds = (Surface::COUNT - 1) as f64;
-    let sum: f64 = hazards
-        .chain([landable(state)])
-        .map(f64::from)
-        .filter(|p| *p > 0.0)
-        .map(|p| -p * p.ln())
-        .sum();
-    sum / kinds.ln()
-}
-
-/// The disc's centre in the picture and the radius that covers it, pixels; `None` unless it lies wholly inside.
-fn disc_in_picture(view: &View, centre: GroundPoint, radius_m: f64) -> Option<(Pixel, f64)> {
-    let camera = view.camera();
-    let middle = view.pixel_from_ground(centre)?;
-    let mut radius = 0.0_f64;
-    for i in 0..CIRCLE {
-        let a = std::f64::consts::TAU * f64::from(i) / f64::from(CIRCLE);
-        let px = view.pixel_from_ground(GroundPoint {
-            north_m: centre.north_m + radius_m * a.cos(),
-            east_m: centre.east_m + radius_m * a.sin(),
-        })?;
-        radius = radius.max((px.x - middle.x).hypot(px.y - middle.y));
-    }
-    // The drawn circle is what people and checks see: all of it lies inside.
-    let (w, h) = (f64::from(camera.width), f64::from(camera.height));
-    let is_inside = middle.x >= radius
-        && middle.y >= radius
-        && middle.x + radius <= w
-        && middle.y + radius <= h;
-    is_inside.then_some((middle, radius))
-}
-
-fn is_usable_view(view: &View) -> bool {
-    let pose = view.pose();
-    let height = pose.height_above_ground;
-    let is_number = |x: f64| x.is_finite() && x >= 0.0;
-    let corner = view.ground_from_pixel(Pixel {
-        x: view.camera().cx,
-        y: view.camera().cy,
-    });
-    view.camera_height_m().is_finite()
-        && view.camera_height_m() > 0.0
-        && height.metres > 0.0
-        && pose.position.is_finite()
-        && is_number(height.sd_m)
-        && is_number(pose.position_sd_m)
-        && is_number(pose.attitude_sd_rad)
-        && corner.is_some_and(|g| g.north_m.is_finite() && g.east_m.is_finite())
-}
-
-fn is_usable_map(seg: &SegmentationMap) -> bool {
-    let cells = seg.width.checked_mul(seg.height);
-    let floats = cells.and_then(|c| c.checked_mul(Surface::COUNT));
-    floats.is_some_and(|n| n > 0 && n == seg.surfaces.len())
-}
-
-fn most_believed(state: Option<CellState>) -> Surface {
-    let mut best = (Surface::Unknown, 0.0);
-    for (surface, p) in Surface::ALL
-        .into_iter()
-        .zip(state.map_or(super::map::UNKNOWN, |s| s.belief))
-    {
-        if p > best.1 {
-            best = (surface, p);
-        }
-    }
-    best.0
 }
 
 fn empty_decision(alternates: usize) -> LandingDecision {

@@ -221,22 +221,12 @@ impl Survey {
                 copy(&mut self.person, distance);
             }
             let need = Need::new(&self.config, self.cell_m, stand);
-            let rows = distance.chunks_exact(columns.max(1));
-            let outs = self
-                .clearance
-                .chunks_exact_mut(columns.max(1))
-                .zip(self.reject.chunks_exact_mut(columns.max(1)));
-            for (r, (row, (clearances, rejects))) in rows.zip(outs).enumerate() {
-                for (c, (d, (clear, reject))) in row
-                    .iter()
-                    .zip(clearances.iter_mut().zip(rejects))
-                    .enumerate()
-                {
-                    let after = (d - buffer).max(0.0);
-                    *clear = clear.min(after);
-                    if reject.is_none() && after < need.at(self.rect.cell(r, c)) {
-                        *reject = Some(near(kind));
-                    }
+            let fields = self.clearance.iter_mut().zip(&mut self.reject);
+            for ((id, d), (clear, reject)) in self.rect.cells().zip(distance).zip(fields) {
+                let after = (d - buffer).max(0.0);
+                *clear = clear.min(after);
+                if reject.is_none() && after < need.at(id) {
+                    *reject = Some(near(kind));
                 }
             }
         }
