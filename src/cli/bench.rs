@@ -295,7 +295,8 @@ fn peak_rss_mb() -> Option<f64> {
 }
 
 fn spread_all(samples: &[Stages<Sample>]) -> Stages<Spread> {
-    let of = |pick: fn(&Stages<Sample>) -> Sample| spread(samples.iter().map(pick).collect());
+    let of =
+        |pick: fn(&Stages<Sample>) -> Sample| spread(&samples.iter().map(pick).collect::<Vec<_>>());
     Stages {
         decode: of(|s| s.decode),
         preprocess: of(|s| s.preprocess),
@@ -307,7 +308,7 @@ fn spread_all(samples: &[Stages<Sample>]) -> Stages<Spread> {
     }
 }
 
-fn spread(samples: Vec<Sample>) -> Spread {
+fn spread(samples: &[Sample]) -> Spread {
     let sorted = |pick: fn(&Sample) -> f64| {
         let mut v: Vec<f64> = samples.iter().map(pick).collect();
         v.sort_by(f64::total_cmp);
@@ -385,14 +386,14 @@ mod tests {
 
     #[test]
     fn percentiles_are_measured_values() {
-        let samples = (1..=100)
+        let samples: Vec<Sample> = (1..=100)
             .map(|i| Sample {
                 wall_ms: f64::from(i),
                 cpu_ms: f64::from(i) / 2.0,
                 allocations: i as u64,
             })
             .collect();
-        let s = spread(samples);
+        let s = spread(&samples);
         assert_eq!(
             (s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms),
             (50.0, 95.0, 99.0, 100.0)
