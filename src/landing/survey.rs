@@ -79,6 +79,8 @@ pub(super) struct Survey {
     ground: Vec<Ground>,
     /// Distance to the nearest hazard after its buffer, metres.
     clearance: Vec<f32>,
+    /// Clearance that a site needs there, metres.
+    need: Vec<f32>,
     /// Distance to the nearest person, metres.
     person: Vec<f32>,
     /// Distance to the nearest cell that is not in the picture, metres.
@@ -105,6 +107,7 @@ impl Survey {
             zone: CellRect::default(),
             ground: vec![NOWHERE; cells],
             clearance: vec![0.0; cells],
+            need: vec![FAR; cells],
             person: vec![FAR; cells],
             inside: vec![0.0; cells],
             reject: vec![None; cells],
@@ -210,6 +213,10 @@ impl Survey {
         self.clearance.iter_mut().take(count).for_each(|c| *c = FAR);
         self.reject.iter_mut().take(count).for_each(|r| *r = None);
         self.person.iter_mut().take(count).for_each(|p| *p = FAR);
+        let need = Need::new(&self.config, self.cell_m, stand);
+        for (slot, id) in self.need.iter_mut().zip(self.rect.cells()) {
+            *slot = need.at(id);
+        }
         for kind in KINDS {
             if !ground.iter().any(|g| g.hazards.contains(kind)) {
                 continue;
@@ -220,12 +227,11 @@ impl Survey {
             if kind == Surface::Person {
                 copy(&mut self.person, distance);
             }
-            let need = Need::new(&self.config, self.cell_m, stand);
             let fields = self.clearance.iter_mut().zip(&mut self.reject);
-            for ((id, d), (clear, reject)) in self.rect.cells().zip(distance).zip(fields) {
+            for ((d, need), (clear, reject)) in distance.iter().zip(&self.need).zip(fields) {
                 let after = (d - buffer).max(0.0);
                 *clear = clear.min(after);
-                if reject.is_none() && after < need.at(id) {
+                if reject.is_none() && after < *need {
                     *reject = Some(near(kind));
                 }
             }
