@@ -41,7 +41,7 @@ pub(super) struct Args {
     /// Configuration (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Threads for the network's matrix products.
+    /// Threads for the network; only 1 so far: tract is built without its thread pool.
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
     /// Measured runs.
@@ -122,9 +122,13 @@ impl std::ops::Add for Sample {
     reason = "the result of this command goes to standard output"
 )]
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if args.runs == 0 || args.threads == 0 {
+    if args.runs == 0 {
+        return Err(Failure::Input(anyhow!("--runs 0: must be at least 1")));
+    }
+    if args.threads != 1 {
+        let n = args.threads;
         return Err(Failure::Input(anyhow!(
-            "--runs and --threads must be at least 1"
+            "--threads {n}: the network runs on 1 thread so far; leave the flag out"
         )));
     }
     let settings = model::settings(args.config.as_deref())?;
@@ -291,7 +295,8 @@ fn peak_rss_mb() -> Option<f64> {
 }
 
 fn spread_all(samples: &[Stages<Sample>]) -> Stages<Spread> {
-    let of = |pick: fn(&Stages<Sample>) -> Sample| spread(samples.iter().map(pick).collect());
+    let of =
+        |pick: fn(&Stages<Sample>) -> Sample| spread(&samples.iter().map(pick).collect::<Vec<_>>());
     Stages {
         decode: of(|s| s.decode),
         preprocess: of(|s| s.preprocess),
@@ -303,7 +308,7 @@ fn spread_all(samples: &[Stages<Sample>]) -> Stages<Spread> {
     }
 }
 
-fn spread(samples: Vec<Sample>) -> Spread {
+fn spread(samples: &[Sample]) -> Spread {
     let sorted = |pick: fn(&Sample) -> f64| {
         let mut v: Vec<f64> = samples.iter().map(pick).collect();
         v.sort_by(f64::total_cmp);
@@ -381,14 +386,14 @@ mod tests {
 
     #[test]
     fn percentiles_are_measured_values() {
-        let samples = (1..=100)
+        let samples: Vec<Sample> = (1..=100)
             .map(|i| Sample {
                 wall_ms: f64::from(i),
                 cpu_ms: f64::from(i) / 2.0,
                 allocations: i as u64,
             })
             .collect();
-        let s = spread(samples);
+        let s = spread(&samples);
         assert_eq!(
             (s.p50_ms, s.p95_ms, s.p99_ms, s.max_ms),
             (50.0, 95.0, 99.0, 100.0)

@@ -112,7 +112,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                 reason,
             } => replay.writer.skipped(seq, &source, reason),
             SourceEvent::End { warning } => {
-                warning.into_iter().for_each(|w| replay.writer.warned(w));
+                if let Some(w) = warning {
+                    replay.writer.warned(w);
+                }
                 break;
             }
         }

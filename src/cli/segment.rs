@@ -1,5 +1,6 @@
 //! `alight segment`: what every pixel of pictures is.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -42,6 +43,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut segmenter = model::load(args.model.as_deref(), &settings)?;
     let out = output::folder(&args.out)?;
+    check_overwrite(&args.paths, &out)?;
+    let mut stems = HashSet::new();
     let total = sources.iter().map(|s| s.len_hint()).sum::<Option<u64>>();
     let mut progress = Progress::new("pictures", total);
     let mut map = SegmentationMap::default();
@@ -51,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             match source.next_event() {
                 SourceEvent::Frame(frame) => match segmenter.segment(&frame, &mut map) {
                     Ok(()) => {
-                        write_masks(&frame, &map, &out)?;
+                        write_masks(&frame, &map, &out.join(stem(&frame, &mut stems)))?;
                         done += 1;
                     }
                     Err(e) => {
@@ -86,21 +89,60 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_masks(frame: &Frame, map: &SegmentationMap, out: &Path) -> Result<(), Failure> {
-    let (w, h) = frame.image.dimensions();
-    let stem = Path::new(&*frame.source)
+/// Masks are PNGs named like their pictures: beside them they could replace them.
+fn check_overwrite(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
+    let folder = |p: &Path| p.canonicalize().ok();
+    for path in paths {
+        let of_pictures = if path.is_dir() {
+            Some(path.as_path())
+        } else {
+            path.parent()
+        };
+        let of_pictures = of_pictures.map(|p| {
+            if p.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                p
+            }
+        });
+        if of_pictures.and_then(folder) == folder(out) {
+            return Err(Failure::Input(anyhow!(
+                "--out {}: is the folder of the pictures, which masks could overwrite; give another folder",
+                out.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The picture's name without its extension; with it, where another picture of the same stem came before.
+fn stem(frame: &Frame, taken: &mut HashSet<String>) -> String {
+    let name = Path::new(&*frame.source);
+    let stem = name
         .file_stem()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let classes = map.classes_at(w as usize, h as usize);
-    save(w, h, classes, &out.join(format!("{stem}.png")))?;
+    if taken.insert(stem.clone()) {
+        return stem;
+    }
+    log::warn!(
+        "{}: another picture is called `{stem}`; its masks keep the extension",
+        frame.source
+    );
+    frame.source.to_string()
+}
+
+fn write_masks(frame: &Frame, map: &SegmentationMap, target: &Path) -> Result<(), Failure> {
+    let (w, h) = frame.image.dimensions();
+    let file = |end: &str| PathBuf::from(format!("{}{end}", target.display()));
+    save(w, h, map.classes_at(w as usize, h as usize), &file(".png"))?;
     let landable = map
         .landable_at(w as usize, h as usize)
         .iter()
         .map(|p| (p * 255.0).round() as u8)
         .collect();
-    save(w, h, landable, &out.join(format!("{stem}.landable.png")))
+    save(w, h, landable, &file(".landable.png"))
 }
 
 fn save(width: u32, height: u32, pixels: Vec<u8>, file: &Path) -> Result<(), Failure> {

@@ -222,8 +222,8 @@ mod tests {
         Site {
             id: 7,
             state: SiteState::Confirmed,
-            north_m: -3.141_592_65,
-            east_m: 2.718_281_83,
+            north_m: -3.161_592_65,
+            east_m: 2.728_281_83,
             radius_m: 1.0,
             clearance_m: 2.345_67,
             surface: Surface::Soft,
@@ -281,9 +281,9 @@ mod tests {
         let line = DecisionLine::new(&offered(), "frame_012.jpg", Duration::from_micros(48_251));
         let golden = concat!(
             r#"{"seq":12,"source":"frame_012.jpg","captured_at_s":0.4,"latency_ms":48.251,"outcome":"site","reason":null,"#,
-            r#""site":{"id":7,"state":"confirmed","px":[640.13,359.87],"radius_px":41.24,"north_m":-3.142,"east_m":2.718,"#,
+            r#""site":{"id":7,"state":"confirmed","px":[640.13,359.87],"radius_px":41.24,"north_m":-3.162,"east_m":2.728,"#,
             r#""radius_m":1.0,"clearance_m":2.346,"surface":"soft","belief":0.9537,"confirmations":3},"#,
-            r#""alternates":[{"id":9,"state":"candidate","px":null,"radius_px":41.24,"north_m":-3.142,"east_m":2.718,"#,
+            r#""alternates":[{"id":9,"state":"candidate","px":null,"radius_px":41.24,"north_m":-3.162,"east_m":2.728,"#,
             r#""radius_m":1.0,"clearance_m":2.346,"surface":"soft","belief":0.9537,"confirmations":3}],"#,
             r#""rejected":{"near_person":2,"unknown":1},"monitor":"GO","monitor_reasons":[]}"#,
         );

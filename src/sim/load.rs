@@ -333,14 +333,16 @@ mod tests {
         let dir = folder(GOOD);
         let world = World::load(&dir.path().join("world.toml")).unwrap();
         assert_eq!(world.truth.dimensions(), (40, 20));
-        assert_eq!((world.origin_px, world.north_deg), ([20.0, 10.0], 90.0));
+        let [x, y] = world.origin_px;
+        assert_eq!((x, y, world.north_deg), (20.0, 10.0, 90.0));
         assert_eq!(world.class(3).unwrap().name, "grass");
         assert!(
             world.class(1).is_none(),
             "an index without a class has none"
         );
         assert_eq!(world.movers.len(), 1);
-        assert_eq!(world.start.unwrap().height_m, [20.0, 30.0]);
+        let [low, high] = world.start.unwrap().height_m;
+        assert_eq!((low, high), (20.0, 30.0));
     }
 
     #[rstest::rstest]

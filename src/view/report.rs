@@ -4,6 +4,7 @@
 //! Its size is bounded whatever the length of the run: thumbnails, table rows and points of the charts are capped, and
 //! the report says where it leaves something out.
 
+mod cards;
 mod charts;
 mod frames;
 mod map;
@@ -18,7 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::palette;
 use crate::inference::classes::Surface;
 use crate::landing::MapSnapshot;
-use crate::record::{DecisionLine, OutcomeKind, Spread, Summary};
+use crate::record::{DecisionLine, OutcomeKind, Summary};
 
 static STYLE: &str = include_str!("report/report.css");
 
@@ -81,7 +82,7 @@ fn page(input: &ReportInput) -> Markup {
             body {
                 main {
                     (header(input))
-                    (cards(s))
+                    (cards::section(s))
                     (charts::timeline(input.frames))
                     div.pair {
                         @if let Some(map) = input.map { (map::section(map, input.frames)) }
@@ -158,42 +159,6 @@ fn verdict(s: &Summary) -> Markup {
             " (" (format!("{share:.0}")) " %); hold, with a reason, in " b { (s.holds) } "."
         }
         @if s.skipped > 0 { " " (counted(s.skipped, "frame")) " could not be read." }
-    }
-}
-
-fn cards(s: &Summary) -> Markup {
-    let spread = |v: &Option<Spread>, pick: fn(&Spread) -> f64, decimals: usize| {
-        v.as_ref().map(|v| format!("{:.decimals$}", pick(v)))
-    };
-    let range = |v: &Option<Spread>, decimals: usize, unit: &str| {
-        v.as_ref().map_or_else(String::new, |v| {
-            format!("{:.decimals$} to {:.decimals$}{unit}", v.min, v.max)
-        })
-    };
-    html! {
-        section.cards aria-label="Key figures" {
-            (card("Frames decided", Some(s.frames.to_string()), "", &format!("{} skipped", s.skipped)))
-            (card("Sites offered", Some(s.sites.to_string()), "", &format!("{} holds", s.holds)))
-            (card("Mean belief", spread(&s.belief, |v| v.mean, 2), "", &range(&s.belief, 2, "")))
-            (card("Mean clearance", spread(&s.clearance_m, |v| v.mean, 1), "m", &range(&s.clearance_m, 1, " m")))
-            (card("Latency, median", spread(&s.latency_ms, |v| v.p50, 0), "ms",
-                &spread(&s.latency_ms, |v| v.p95, 0).map_or_else(String::new, |v| format!("95 % within {v} ms"))))
-        }
-    }
-}
-
-fn card(name: &str, value: Option<String>, unit: &str, note: &str) -> Markup {
-    html! {
-        div.card {
-            div.name { (name) }
-            div.value {
-                @match value {
-                    Some(v) => { (v) @if !unit.is_empty() { small { " " (unit) } } },
-                    None => { span.quiet { "none" } },
-                }
-            }
-            div.note { (note) }
-        }
     }
 }
 

@@ -29,7 +29,11 @@ fn text(output: &Output) -> String {
 fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", text(output));
     for part in parts {
-        assert!(text(output).contains(part), "no `{part}` in {}", text(output));
+        assert!(
+            text(output).contains(part),
+            "no `{part}` in {}",
+            text(output)
+        );
     }
     assert!(!text(output).contains("panicked"), "{}", text(output));
 }
@@ -37,7 +41,9 @@ fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
 /// Green with a texture, so that it is neither black nor blurred.
 fn meadow(seed: u32) -> RgbImage {
     RgbImage::from_fn(300, 200, |x, y| {
-        let n = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503) ^ seed).wrapping_mul(2_246_822_519) >> 27;
+        let n = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503) ^ seed)
+            .wrapping_mul(2_246_822_519)
+            >> 27;
         Rgb([60 + n as u8, 110 + n as u8, 50])
     })
 }
@@ -51,7 +57,9 @@ impl Folder {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
         for (i, name) in names.iter().enumerate() {
-            meadow(i as u32).save(dir.path().join("in").join(name)).unwrap();
+            meadow(i as u32)
+                .save(dir.path().join("in").join(name))
+                .unwrap();
         }
         Self { dir }
     }
@@ -107,7 +115,11 @@ fn wrong_flags_end_with_2_and_say_what_to_do(#[case] args: &[&str], #[case] part
 #[test]
 fn a_folder_without_a_picture_is_refused() {
     let f = Folder::with_pictures(&[]);
-    assert_exit(&f.run(&["--height", "10", "--hfov", "70"]), 2, &[&f.input(), "picture"]);
+    assert_exit(
+        &f.run(&["--height", "10", "--hfov", "70"]),
+        2,
+        &[&f.input(), "picture"],
+    );
     std::fs::write(Path::new(&f.input()).join("a.jpg"), b"not a picture").unwrap();
     assert_exit(&f.run(&["--height", "10", "--hfov", "70"]), 2, &["a"]);
 }
@@ -115,7 +127,12 @@ fn a_folder_without_a_picture_is_refused() {
 #[test]
 fn a_missing_source_is_named() {
     let out = tempfile::tempdir().unwrap();
-    let output = alight(&["replay", "/nowhere/pictures", "--out", &out.path().display().to_string()]);
+    let output = alight(&[
+        "replay",
+        "/nowhere/pictures",
+        "--out",
+        &out.path().display().to_string(),
+    ]);
     assert_exit(&output, 2, &["/nowhere/pictures"]);
 }
 
@@ -123,7 +140,11 @@ fn a_missing_source_is_named() {
 fn an_output_that_cannot_be_written_is_refused_before_the_work() {
     let f = Folder::with_pictures(&["a.png"]);
     std::fs::write(f.out(), b"a file stands where the folder should be").unwrap();
-    assert_exit(&f.run(&["--height", "10", "--hfov", "70"]), 2, &["--out", &f.out().display().to_string()]);
+    assert_exit(
+        &f.run(&["--height", "10", "--hfov", "70"]),
+        2,
+        &["--out", &f.out().display().to_string()],
+    );
 }
 
 #[test]
@@ -133,12 +154,22 @@ fn a_truncated_picture_is_counted_and_the_rest_is_used() {
     let bytes = std::fs::read(&broken).unwrap();
     std::fs::write(&broken, &bytes[..bytes.len() / 3]).unwrap();
     assert_exit(&f.run(&["--height", "10", "--hfov", "70"]), 0, &["b.jpg"]);
-    let seqs: Vec<u64> = lines(&f.out()).iter().map(|l| l["seq"].as_u64().unwrap()).collect();
+    let seqs: Vec<u64> = lines(&f.out())
+        .iter()
+        .map(|l| l["seq"].as_u64().unwrap())
+        .collect();
     assert_eq!(seqs, [0, 2], "skipped frames keep their number");
     let s = summary(&f.out());
-    assert_eq!((&s["frames"], &s["skipped"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(
+        (&s["frames"], &s["skipped"]),
+        (&Value::from(2), &Value::from(1))
+    );
     assert_eq!(s["skipped_frames"][0]["source"], "b.jpg");
-    for file in ["report.html", "overlay/000000_a.jpg", "overlay/000002_c.jpg"] {
+    for file in [
+        "report.html",
+        "overlay/000000_a.jpg",
+        "overlay/000002_c.jpg",
+    ] {
         assert!(f.out().join(file).metadata().unwrap().len() > 500, "{file}");
     }
 }
@@ -146,18 +177,35 @@ fn a_truncated_picture_is_counted_and_the_rest_is_used() {
 #[test]
 fn decisions_keep_the_contract() {
     let f = Folder::with_pictures(&["a.png", "b.png"]);
-    assert_exit(&f.run(&["--height", "10", "--hfov", "70", "--fps", "4"]), 0, &[]);
+    assert_exit(
+        &f.run(&["--height", "10", "--hfov", "70", "--fps", "4"]),
+        0,
+        &[],
+    );
     let all = lines(&f.out());
     assert_eq!(all[1]["captured_at_s"], 0.25);
     for line in &all {
         for key in [
-            "seq", "source", "captured_at_s", "latency_ms", "outcome", "reason", "site", "alternates", "rejected",
-            "monitor", "monitor_reasons",
+            "seq",
+            "source",
+            "captured_at_s",
+            "latency_ms",
+            "outcome",
+            "reason",
+            "site",
+            "alternates",
+            "rejected",
+            "monitor",
+            "monitor_reasons",
         ] {
             assert!(line.get(key).is_some(), "{key} in {line}");
         }
         match line["outcome"].as_str().unwrap() {
-            "site" => assert!(line["reason"].is_null() && line["site"]["state"] == "confirmed" && line["monitor"] == "GO"),
+            "site" => assert!(
+                line["reason"].is_null()
+                    && line["site"]["state"] == "confirmed"
+                    && line["monitor"] == "GO"
+            ),
             "hold" => assert!(line["reason"].is_string()),
             other => panic!("outcome {other}"),
         }
@@ -186,7 +234,11 @@ fn segment_writes_masks_of_the_pictures_own_size() {
     assert_exit(&alight(&["segment", &f.input(), "--out", &out]), 0, &[]);
     for name in ["a.png", "a.landable.png"] {
         let mask = image::open(f.out().join(name)).unwrap();
-        assert_eq!((mask.width(), mask.height(), mask.color()), (300, 200, image::ColorType::L8), "{name}");
+        assert_eq!(
+            (mask.width(), mask.height(), mask.color()),
+            (300, 200, image::ColorType::L8),
+            "{name}"
+        );
     }
     let classes = image::open(f.out().join("a.png")).unwrap().to_luma8();
     assert!(classes.pixels().all(|p| p.0[0] < 24));
@@ -220,14 +272,37 @@ fn bench_prints_the_contract() {
     let output = alight(&["bench", "--runs", "2", "--json"]);
     assert_exit(&output, 0, &[]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for stage in ["decode", "preprocess", "network", "project", "select", "view", "total"] {
-        for key in ["p50_ms", "p95_ms", "p99_ms", "max_ms", "cpu_p50_ms", "allocations"] {
-            assert!(report["stages"][stage][key].as_f64().is_some_and(|v| v >= 0.0), "{stage}.{key} in {report}");
+    for stage in [
+        "decode",
+        "preprocess",
+        "network",
+        "project",
+        "select",
+        "view",
+        "total",
+    ] {
+        for key in [
+            "p50_ms",
+            "p95_ms",
+            "p99_ms",
+            "max_ms",
+            "cpu_p50_ms",
+            "allocations",
+        ] {
+            assert!(
+                report["stages"][stage][key]
+                    .as_f64()
+                    .is_some_and(|v| v >= 0.0),
+                "{stage}.{key} in {report}"
+            );
         }
     }
     assert!(report["stages"]["network"]["p50_ms"].as_f64().unwrap() > 0.1);
     for stage in ["preprocess", "project", "select"] {
-        assert_eq!(report["stages"][stage]["allocations"], 0, "{stage} must not allocate");
+        assert_eq!(
+            report["stages"][stage]["allocations"], 0,
+            "{stage} must not allocate"
+        );
     }
     assert_eq!(report["frame"], serde_json::json!([1280, 720]));
     assert_eq!(report["model"]["sha256"].as_str().unwrap().len(), 64);
@@ -235,9 +310,37 @@ fn bench_prints_the_contract() {
 
 #[test]
 fn help_says_what_is_not_there_yet_and_completions_are_printed() {
-    assert_exit(&alight(&["replay", "--help"]), 0, &["--telemetry", "Examples", "drawn flight"]);
+    assert_exit(
+        &alight(&["replay", "--help"]),
+        0,
+        &["--telemetry", "Examples", "drawn flight"],
+    );
     for shell in ["bash", "zsh", "fish"] {
         assert_exit(&alight(&["completions", shell]), 0, &["replay", "segment"]);
     }
     assert_exit(&alight(&[]), 2, &["Usage"]);
+}
+
+#[test]
+fn segment_never_overwrites_the_pictures_nor_other_masks() {
+    let f = Folder::with_pictures(&["a.png", "a.jpg"]);
+    let before = std::fs::read(Path::new(&f.input()).join("a.png")).unwrap();
+    assert_exit(
+        &alight(&["segment", &f.input(), "--out", &f.input()]),
+        2,
+        &["--out", "overwrite"],
+    );
+    assert_eq!(
+        std::fs::read(Path::new(&f.input()).join("a.png")).unwrap(),
+        before
+    );
+    let out = f.out().display().to_string();
+    assert_exit(
+        &alight(&["segment", &f.input(), "--out", &out]),
+        0,
+        &["another picture"],
+    );
+    for name in ["a.png", "a.landable.png", "a.png.png", "a.png.landable.png"] {
+        assert!(f.out().join(name).exists(), "{name}");
+    }
 }

@@ -1,3 +1,6 @@
 //! Tests that cross modules, in one binary.
 
-fn main() {}
+/// What a user types and gets.
+mod command_line;
+/// Which module may name which: the table of the design against the code.
+mod layers;

@@ -208,12 +208,15 @@ impl Thinning {
     ) -> bool {
         if self.kept >= MAX_THUMBNAILS {
             self.every *= 2;
-            for row in rows.iter_mut().filter(|r| r.line.seq % self.every != 0) {
+            for row in rows
+                .iter_mut()
+                .filter(|r| !r.line.seq.is_multiple_of(self.every))
+            {
                 row.thumbnail = None;
             }
             self.kept = rows.iter().filter(|r| r.thumbnail.is_some()).count();
         }
-        let keeps = line.seq % self.every == 0 || last != Some(line.outcome);
+        let keeps = line.seq.is_multiple_of(self.every) || last != Some(line.outcome);
         self.kept += usize::from(keeps);
         keeps
     }

@@ -107,15 +107,12 @@ fn upright(
         feet.plus(lean.times(0.80)),
         feet.plus(lean).plus(facing.times(0.06)),
     );
-    canvas.cast(sun, Area::around(feet, 0.4), (0.1, 1.45 * size, 0.3), |p| {
-        p.minus(feet).length() - 0.19 * size
-    });
-    canvas.cast(
-        sun,
-        Area::around(feet, 0.4),
-        (1.45 * size, 1.75 * size, 0.2),
-        |p| p.minus(feet).length() - 0.11 * size,
-    );
+    for (low, high, width) in [(0.1, 1.45, 0.19), (1.45, 1.75, 0.11)] {
+        let heights = (low * size, high * size, 1.6 * width);
+        canvas.cast(sun, Area::around(feet, 0.4), heights, |p| {
+            p.minus(feet).length() - width * size
+        });
+    }
     legs(
         canvas,
         looks,
