@@ -236,3 +236,122 @@ pub fn save(files: &ModelFiles, folder: &Path) -> Result<()> {
     parameters::write_atomically(&network.with_extension("toml"), text.as_bytes())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::cache::CacheWriter;
+    use crate::graph::Op;
+    use crate::parameters::Parameter;
+    use image::{Luma, Rgb};
+
+    /// A network that calls green ground grass (3) and red ground a person (15), at half resolution.
+    fn colours() -> (Graph, Parameters) {
+        let input = Shape {
+            channels: 3,
+            height: 32,
+            width: 48,
+        };
+        let mut g = Graph::new("colours", input);
+        let op = Op::Conv {
+            out: 24,
+            kernel: 1,
+            stride: 2,
+            groups: 1,
+            has_bias: true,
+        };
+        g.push("head", op, &[0]);
+        let (mut weight, mut bias) = (vec![0.0; 24 * 3], vec![-20.0; 24]);
+        weight[3 * 3..3 * 3 + 2].copy_from_slice(&[-8.0, 8.0]);
+        weight[15 * 3..15 * 3 + 2].copy_from_slice(&[8.0, -8.0]);
+        bias[3] = 0.0;
+        bias[15] = 0.0;
+        let parameter = |shape: &[usize], values| Parameter {
+            shape: shape.to_vec(),
+            values,
+        };
+        let parameters = Parameters::from([
+            ("head.weight".to_owned(), parameter(&[24, 3, 1, 1], weight)),
+            ("head.bias".to_owned(), parameter(&[24], bias)),
+        ]);
+        (g, parameters)
+    }
+
+    /// Left green grass, right a red person; in the second picture a tenth of the truth says otherwise.
+    fn cache(folder: &Path) -> Cache {
+        let picture = RgbImage::from_fn(96, 64, |x, _| {
+            Rgb(if x < 48 { [20, 200, 30] } else { [200, 20, 30] })
+        });
+        let mut writer = CacheWriter::create(folder, (96, 64), 24, "test").unwrap();
+        for wrong_rows in [0, 13] {
+            let mask = GrayImage::from_fn(96, 64, |x, y| {
+                Luma([if (x < 48) == (y >= wrong_rows) { 3 } else { 15 }])
+            });
+            writer.push("picture", &picture, &mask).unwrap();
+        }
+        writer.finish().unwrap();
+        Cache::open(folder).unwrap()
+    }
+
+    fn training() -> Training {
+        Training {
+            data: "colours".into(),
+            split: "none".into(),
+            seed: 1,
+            epochs: 0,
+            licence: "Apache-2.0".into(),
+        }
+    }
+
+    #[test]
+    fn an_exported_model_flies_and_scores_what_it_is_worth() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder.path().join("cache"));
+        let (graph, parameters) = colours();
+        let mut files = model(&graph, &parameters, &training()).unwrap();
+        let perfect = score(&files, pairs(&cache, &[0])).unwrap();
+        assert!(perfect.pixel_accuracy > 0.99, "{}", perfect.text());
+        assert_eq!(perfect.classes_present, 2);
+        assert!(perfect.person_called_landable < 0.02);
+        // A tenth of the fold is labelled against the colours: the sure network must be cooled down to that.
+        let fitted = fit(&mut files, &cache, &[0, 1]).unwrap();
+        assert!(
+            (fitted.pixel_accuracy - 0.9).abs() < 0.02,
+            "{}",
+            fitted.text()
+        );
+        assert!(
+            files.manifest.output.temperature > 1.5,
+            "{}",
+            files.manifest.output.temperature
+        );
+        save(&files, folder.path()).unwrap();
+        let loaded = ModelFiles::load(&folder.path().join("landing.toml")).unwrap();
+        assert_eq!(loaded.manifest, files.manifest);
+        assert_eq!(score(&loaded, pairs(&cache, &[0, 1])).unwrap(), fitted);
+    }
+
+    #[test]
+    fn parameters_of_another_network_are_refused() {
+        let (graph, mut parameters) = colours();
+        parameters.remove("head.bias");
+        let text = model(&graph, &parameters, &training())
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("`head.bias` is missing"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_fold_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let (graph, parameters) = colours();
+        let mut files = model(&graph, &parameters, &training()).unwrap();
+        assert!(
+            fit(&mut files, &cache, &[])
+                .unwrap_err()
+                .to_string()
+                .contains("empty split")
+        );
+    }
+}

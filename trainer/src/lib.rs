@@ -1,0 +1,17 @@
+//! Trains, scores and exports the networks that alight flies.
+//!
+//! A network is plain data ([`graph`]) with named parameters ([`parameters`]); libtorch executes it for training (feature
+//! `libtorch`), [`onnx`] writes it for flight. Scores ([`eval`]) always go through the runtime's own inference.
+
+pub mod cli;
+pub mod commands;
+pub mod data;
+pub mod effnet_unet;
+pub mod eval;
+pub mod export;
+pub mod graph;
+pub mod onnx;
+pub mod parameters;
+pub mod scores;
+#[cfg(feature = "libtorch")]
+mod torch;
