@@ -163,7 +163,7 @@ fn without_a_height_no_claim_is_made(#[case] height_m: f64) {
 fn odd_heights_do_not_panic(#[case] height_m: f64) {
     let scene = Scene::draw(pose(0.0, 0.0, 0.0, height_m), |_| Surface::Firm);
     let decision = scene.step(&mut landing(one_look()));
-    if height_m < 1.0 || height_m > 1000.0 {
+    if !(1.0..=1000.0).contains(&height_m) {
         assert!(!is_site(&decision), "{decision:?}");
     }
 }
