@@ -257,7 +257,7 @@ mod tests {
             ),
             (
                 "[landing.hazard]\npeople_floor_m = \"far\"",
-                ["landing.hazard.people_floor_m", "string", "floating"],
+                ["landing.hazard.people_floor_m", "string", "f64"],
             ),
             (
                 "[landing]\nmargin_m = -1.0",

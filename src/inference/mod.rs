@@ -186,8 +186,8 @@ mod tests {
         let classes = m.classes_at(100, 2);
         let ones = classes.iter().take(100).filter(|c| **c == 1).count();
         assert_eq!(
-            ones, 63,
-            "3 - 3t = t at t = 3/4, so at 0.5 + 0.75 of two columns, rounded to a pixel's centre"
+            ones, 62,
+            "3 - 3t = t at t = 3/4, which is the centre of pixel 62: a tie goes to the first class"
         );
         assert_eq!(classes[..100], classes[100..], "rows agree");
     }
