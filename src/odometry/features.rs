@@ -162,13 +162,13 @@ impl Detector {
         let pattern = self.patterns.get(direction % DIRECTIONS)?;
         let centre = (y * width + x) as isize;
         let at = |(ox, oy): (i8, i8)| {
-            let i = centre + isize::from(oy) * width as isize + isize::from(ox);
-            level.smooth.get(i as usize).copied().unwrap_or(0.0)
+            let index = centre + isize::from(oy) * width as isize + isize::from(ox);
+            level.smooth.get(index as usize).copied().unwrap_or(0.0)
         };
         let mut description = [0_u64; 4];
         for (word, comparisons) in description.iter_mut().zip(pattern.chunks(64)) {
-            for &[a, b] in comparisons {
-                *word = (*word << 1) | u64::from(at(a) < at(b));
+            for &[first, second] in comparisons {
+                *word = (*word << 1) | u64::from(at(first) < at(second));
             }
         }
         Some(Feature {
@@ -221,23 +221,27 @@ fn gradient_products(level: &Level, products: &mut [Vec<f32>; 3]) {
         p.clear();
         p.resize(len, 0.0);
     }
-    let w = level.width;
-    let from = |s: usize| level.grey.get(s..).unwrap_or_default();
+    let width = level.width;
+    let from = |start: usize| level.grey.get(start..).unwrap_or_default();
+    // The eight neighbours, by the compass.
     let above = from(0).iter().zip(from(1)).zip(from(2));
-    let same = from(w).iter().zip(from(w + 2));
-    let below = from(2 * w).iter().zip(from(2 * w + 1)).zip(from(2 * w + 2));
+    let beside = from(width).iter().zip(from(width + 2));
+    let below = from(2 * width)
+        .iter()
+        .zip(from(2 * width + 1))
+        .zip(from(2 * width + 2));
     let [xx, yy, xy] = products;
     let out = xx
-        .get_mut(w + 1..)
+        .get_mut(width + 1..)
         .unwrap_or_default()
         .iter_mut()
-        .zip(yy.get_mut(w + 1..).unwrap_or_default())
-        .zip(xy.get_mut(w + 1..).unwrap_or_default());
-    for (((xx, yy), xy), ((((a, b), c), (d, f)), ((g, h), i))) in
-        out.zip(above.zip(same).zip(below))
+        .zip(yy.get_mut(width + 1..).unwrap_or_default())
+        .zip(xy.get_mut(width + 1..).unwrap_or_default());
+    for (((xx, yy), xy), ((((nw, no), ne), (we, ea)), ((sw, so), se))) in
+        out.zip(above.zip(beside).zip(below))
     {
-        let gx = (c - a + 2.0 * (f - d) + i - g) * 0.125;
-        let gy = (g - a + 2.0 * (h - b) + i - c) * 0.125;
+        let gx = (ne - nw + 2.0 * (ea - we) + se - sw) * 0.125;
+        let gy = (sw - nw + 2.0 * (so - no) + se - ne) * 0.125;
         *xx = gx * gx;
         *yy = gy * gy;
         *xy = gx * gy;

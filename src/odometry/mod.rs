@@ -14,6 +14,8 @@
 mod features;
 mod matching;
 mod similarity;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod working;
 
@@ -59,15 +61,15 @@ impl Default for OdometryConfig {
     fn default() -> Self {
         Self {
             working_px: 480,
-            min_inliers: 20,
-            min_inlier_share: 0.25,
+            min_inliers: 14,
+            min_inlier_share: 0.2,
             tolerance: 0.008,
             min_scale: 0.7,
             max_scale: 1.4,
             min_overlap: 0.2,
-            min_spread: 0.3,
+            min_spread: 0.15,
             max_rival: 0.5,
-            min_agreement: 0.5,
+            min_agreement: 0.4,
         }
     }
 }

@@ -75,33 +75,30 @@ impl Similarity {
     #[must_use]
     pub fn fit<'a>(pairs: impl Iterator<Item = &'a PointPair> + Clone) -> Option<Self> {
         let n = pairs.clone().count() as f64;
-        let mean = pairs.clone().fold([0.0; 4], |[ax, ay, bx, by], p| {
-            [
-                ax + p.before.x / n,
-                ay + p.before.y / n,
-                bx + p.after.x / n,
-                by + p.after.y / n,
-            ]
-        });
-        let [mean_ax, mean_ay, mean_bx, mean_by] = mean;
+        let zero = Pixel { x: 0.0, y: 0.0 };
+        let add = |sum: Pixel, p: Pixel| Pixel {
+            x: sum.x + p.x / n,
+            y: sum.y + p.y / n,
+        };
+        let before = pairs.clone().fold(zero, |sum, p| add(sum, p.before));
+        let after = pairs.clone().fold(zero, |sum, p| add(sum, p.after));
         let (mut along, mut across, mut spread) = (0.0, 0.0, 0.0);
         for p in pairs {
-            let (ax, ay) = (p.before.x - mean_ax, p.before.y - mean_ay);
-            let (bx, by) = (p.after.x - mean_bx, p.after.y - mean_by);
+            let (ax, ay) = (p.before.x - before.x, p.before.y - before.y);
+            let (bx, by) = (p.after.x - after.x, p.after.y - after.y);
             along += ax * bx + ay * by;
             across += ax * by - ay * bx;
             spread += ax * ax + ay * ay;
         }
-        // NaN (no pair at all) fails this comparison too.
-        if !(spread > 1e-6) {
-            return None;
-        }
-        let (a, b) = (along / spread, across / spread);
-        Some(Self {
-            scale: a.hypot(b),
-            rotation_rad: b.atan2(a),
-            shift_x_px: mean_bx - a * mean_ax + b * mean_ay,
-            shift_y_px: mean_by - b * mean_ax - a * mean_ay,
+        // Not-a-number (no pair at all) is not above zero either.
+        (spread > 1e-6).then(|| {
+            let (a, b) = (along / spread, across / spread);
+            Self {
+                scale: a.hypot(b),
+                rotation_rad: b.atan2(a),
+                shift_x_px: after.x - a * before.x + b * before.y,
+                shift_y_px: after.y - b * before.x - a * before.y,
+            }
         })
     }
 
@@ -185,9 +182,9 @@ fn count(pairs: &[PointPair], motion: &Similarity, within_px: f64) -> usize {
     pairs
         .iter()
         .filter(|p| {
-            let x = a * p.before.x - b * p.before.y + motion.shift_x_px - p.after.x;
-            let y = b * p.before.x + a * p.before.y + motion.shift_y_px - p.after.y;
-            x * x + y * y <= limit
+            let off_x = a * p.before.x - b * p.before.y + motion.shift_x_px - p.after.x;
+            let off_y = b * p.before.x + a * p.before.y + motion.shift_y_px - p.after.y;
+            off_x * off_x + off_y * off_y <= limit
         })
         .count()
 }

@@ -38,7 +38,7 @@ pub(super) struct Agreement {
 /// Share of this picture that the previous one shows too, if `motion` is true; sampled on a grid.
 pub(super) fn overlap(motion: &Similarity, width: f64, height: f64) -> f64 {
     let cells = overlap_cells(motion, width, height);
-    cells.iter().filter(|c| **c).count() as f64 / cells.len() as f64
+    cells.iter().filter(|cell| **cell).count() as f64 / cells.len() as f64
 }
 
 fn overlap_cells(motion: &Similarity, width: f64, height: f64) -> [bool; CELLS.0 * CELLS.1] {
@@ -46,12 +46,12 @@ fn overlap_cells(motion: &Similarity, width: f64, height: f64) -> [bool; CELLS.0
     let Some(back) = motion.inverse() else {
         return shown;
     };
-    for (i, s) in shown.iter_mut().enumerate() {
+    for (i, cell) in shown.iter_mut().enumerate() {
         let p = back.apply(Pixel {
             x: ((i % CELLS.0) as f64 + 0.5) / CELLS.0 as f64 * width,
             y: ((i / CELLS.0) as f64 + 0.5) / CELLS.1 as f64 * height,
         });
-        *s = p.x >= 0.0 && p.y >= 0.0 && p.x < width && p.y < height;
+        *cell = p.x >= 0.0 && p.y >= 0.0 && p.x < width && p.y < height;
     }
     shown
 }
@@ -68,12 +68,12 @@ pub(super) fn spread(
     for p in followers {
         let x = ((p.after.x / width * CELLS.0 as f64) as usize).min(CELLS.0 - 1);
         let y = ((p.after.y / height * CELLS.1 as f64) as usize).min(CELLS.1 - 1);
-        if let Some(h) = held.get_mut(y * CELLS.0 + x) {
-            *h = true;
+        if let Some(cell) = held.get_mut(y * CELLS.0 + x) {
+            *cell = true;
         }
     }
-    let cells = held.iter().filter(|h| **h).count();
-    let all = shown.iter().filter(|s| **s).count().max(1);
+    let cells = held.iter().filter(|cell| **cell).count();
+    let all = shown.iter().filter(|cell| **cell).count().max(1);
     Spread {
         cells,
         share: cells as f64 / all as f64,

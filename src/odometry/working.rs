@@ -96,9 +96,9 @@ impl Reducer {
         level.grey.clear();
         level
             .grey
-            .extend(colour.buffer().as_chunks::<3>().0.iter().map(|[r, g, b]| {
+            .extend(colour.buffer().as_chunks::<3>().0.iter().map(|[red, green, blue]| {
                 // ITU-R BT.601 luma in 1/256.
-                (77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b)) as f32 / 256.0
+                (77 * u32::from(*red) + 150 * u32::from(*green) + 29 * u32::from(*blue)) as f32 / 256.0
             }));
         box5(
             &level.grey,
@@ -113,15 +113,15 @@ impl Reducer {
     }
 }
 
-/// Sums over 5x5 pixels; within two pixels of the edge the sum is that of the nearest whole window in the row, and
-/// zero in the first and last two rows.
+/// Sums over 5x5 pixels around each pixel. Within two pixels of the edge the result means nothing: it is zero, or mixes the
+/// ends of two rows.
 pub(super) fn box5(src: &[f32], width: usize, scratch: &mut Vec<f32>, out: &mut Vec<f32>) {
     let len = src.len();
     out.clear();
     out.resize(len, 0.0);
     scratch.clear();
     scratch.resize(len, 0.0);
-    let from = |s: usize| src.get(s * width..).unwrap_or_default();
+    let from = |start: usize| src.get(start * width..).unwrap_or_default();
     let middle = scratch.get_mut(2 * width..).unwrap_or_default();
     let rows = from(0)
         .iter()
@@ -129,11 +129,10 @@ pub(super) fn box5(src: &[f32], width: usize, scratch: &mut Vec<f32>, out: &mut 
         .zip(from(2))
         .zip(from(3))
         .zip(from(4));
-    for (o, ((((a, b), c), d), e)) in middle.iter_mut().zip(rows) {
-        *o = a + b + c + d + e;
+    for (sum, ((((r0, r1), r2), r3), r4)) in middle.iter_mut().zip(rows) {
+        *sum = r0 + r1 + r2 + r3 + r4;
     }
-    // Crossing a row's end mixes two rows within two pixels of the edge; nothing reads there.
-    let from = |s: usize| scratch.get(s..).unwrap_or_default();
+    let from = |start: usize| scratch.get(start..).unwrap_or_default();
     let middle = out.get_mut(2..).unwrap_or_default();
     let columns = from(0)
         .iter()
@@ -141,7 +140,7 @@ pub(super) fn box5(src: &[f32], width: usize, scratch: &mut Vec<f32>, out: &mut 
         .zip(from(2))
         .zip(from(3))
         .zip(from(4));
-    for (o, ((((a, b), c), d), e)) in middle.iter_mut().zip(columns) {
-        *o = a + b + c + d + e;
+    for (sum, ((((r0, r1), r2), r3), r4)) in middle.iter_mut().zip(columns) {
+        *sum = r0 + r1 + r2 + r3 + r4;
     }
 }

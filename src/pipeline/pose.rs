@@ -465,3 +465,6 @@ impl Bearings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,4 @@
 //! Tests that cross modules, in one binary.
 
-fn main() {}
+mod geotagged;
+mod odometry;
