@@ -55,7 +55,9 @@ impl Preprocessor {
             )));
         }
         if w == 0 || h == 0 {
-            return Err(InferenceError::Picture(format!("{w}x{h} pixels are no picture")));
+            return Err(InferenceError::Picture(format!(
+                "{w}x{h} pixels are no picture"
+            )));
         }
         let source = fir::images::ImageRef::new(w, h, picture.as_raw(), fir::PixelType::U8x3)
             .map_err(|e| InferenceError::Picture(e.to_string()))?;

