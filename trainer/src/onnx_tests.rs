@@ -3,7 +3,9 @@
 use super::*;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tract_onnx::prelude::{Framework as _, InferenceModelExt as _, IntoRunnable as _, Tensor, tvec};
+use tract_onnx::prelude::{
+    Framework as _, InferenceModelExt as _, IntoRunnable as _, Tensor, tvec,
+};
 
 use crate::graph::ParameterKind;
 
