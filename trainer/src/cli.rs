@@ -143,10 +143,6 @@ pub enum DeviceChoice {
 
 /// Arguments of `train`.
 #[derive(Debug, Args, Serialize)]
-#[cfg_attr(
-    not(feature = "libtorch"),
-    expect(dead_code, reason = "read by the training that is not built")
-)]
 pub struct TrainArgs {
     /// Cache of the training list.
     #[arg(long)]

@@ -1,5 +1,5 @@
 //! The flying network: a U-Net whose encoder is EfficientNet-Lite0 (Tan and Le 2019, "EfficientNet"; the Lite variant has
-//! ReLU6 and no squeeze-and-excitation) and whose decoder is light: at each scale, repeat pixels, join the encoder's
+//! `ReLU6` and no squeeze-and-excitation) and whose decoder is light: at each scale, repeat pixels, join the encoder's
 //! features, one 3x3 convolution. Logits come out at half the input's resolution; who uses them enlarges them.
 
 use crate::graph::{Graph, Op, Shape};

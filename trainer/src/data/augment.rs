@@ -20,6 +20,21 @@ pub struct Training {
     pub mask: Vec<u8>,
 }
 
+impl Training {
+    /// Overwrites one pixel and its class.
+    pub fn set(&mut self, pixel: usize, colour: &[u8], class: u8) {
+        let plane = self.width * self.height;
+        for (channel, value) in colour.iter().enumerate() {
+            if let Some(v) = self.picture.get_mut(channel * plane + pixel) {
+                *v = f32::from(*value);
+            }
+        }
+        if let Some(c) = self.mask.get_mut(pixel) {
+            *c = class;
+        }
+    }
+}
+
 /// A similarity (with mirroring) from output pixels to source pixels, both with centres at half integers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Warp {
@@ -30,7 +45,7 @@ pub struct Warp {
 }
 
 /// Output pixels a source pixel at most and at least, over the plain mapping of the whole picture onto the output.
-pub const ZOOM: (f32, f32) = (0.77, 2.4);
+pub const ZOOM: (f32, f32) = (0.77, 1.5);
 
 /// Where an output pixel looks, from its centre. For a source twice as large, these four bilinear looks are exactly the
 /// bilinear filter of the runtime's preprocessing.
@@ -100,10 +115,17 @@ impl Warp {
     /// The source point of an output point given from the output's centre.
     #[must_use]
     pub fn source(&self, from_centre: [f32; 2]) -> [f32; 2] {
-        let [a, b, c, d] = self.matrix;
-        let [x, y] = from_centre;
+        let [xx, xy, yx, yy] = self.matrix;
+        let [right, down] = from_centre;
         let [cx, cy] = self.centre;
-        [a * x + b * y + cx, c * x + d * y + cy]
+        [xx * right + xy * down + cx, yx * right + yy * down + cy]
+    }
+
+    /// Source pixels an output pixel, the mean of both directions.
+    #[must_use]
+    pub fn step(&self) -> f32 {
+        let [xx, xy, yx, yy] = self.matrix;
+        (xx * yy - xy * yx).abs().sqrt().max(1e-3)
     }
 
     /// Draws the sample through the warp: each output pixel is the mean of 2 x 2 bilinear looks, the mask its nearest pixel.
@@ -116,7 +138,7 @@ impl Warp {
         let (red, rest) = picture.split_at_mut(n);
         let (green, blue) = rest.split_at_mut(n);
         let pixels = red.iter_mut().zip(green).zip(blue).zip(&mut mask);
-        for (i, (((r, g), b), m)) in pixels.enumerate() {
+        for (i, (((red, green), blue), class)) in pixels.enumerate() {
             let from_centre = [
                 (i % width) as f32 + 0.5 - width as f32 / 2.0,
                 (i / width) as f32 + 0.5 - height as f32 / 2.0,
@@ -126,10 +148,10 @@ impl Warp {
                 let [x, y] = from_centre;
                 bilinear(sample, self.source([x + dx, y + dy]), &mut sum);
             }
-            [*r, *g, *b] = sum.map(|v| v * 0.25);
+            [*red, *green, *blue] = sum.map(|v| v * 0.25);
             let [x, y] = self.source(from_centre);
             let nearest = mirror(y, sample.height) * sample.width + mirror(x, sample.width);
-            *m = sample
+            *class = sample
                 .mask
                 .get(nearest)
                 .copied()
@@ -217,14 +239,14 @@ pub fn change_colours(t: &mut Training, rng: &mut ChaCha8Rng) {
 
 /// A 3 x 3 mean, as of a lens slightly out of focus.
 fn blur(t: &mut Training) {
-    let (w, h) = (t.width, t.height);
-    for plane in t.picture.chunks_exact_mut(w * h) {
+    let (width, height) = (t.width, t.height);
+    for plane in t.picture.chunks_exact_mut(width * height) {
         let source = plane.to_vec();
-        let at = |x: usize, y: usize| source.get(y * w + x).copied().unwrap_or(0.0);
+        let at = |x: usize, y: usize| source.get(y * width + x).copied().unwrap_or(0.0);
         for (i, v) in plane.iter_mut().enumerate() {
-            let (x, y) = (i % w, i / w);
-            let (left, right) = (x.saturating_sub(1), (x + 1).min(w - 1));
-            let (up, down) = (y.saturating_sub(1), (y + 1).min(h - 1));
+            let (x, y) = (i % width, i / width);
+            let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
+            let (up, down) = (y.saturating_sub(1), (y + 1).min(height - 1));
             let mut sum = 0.0;
             for yy in [up, y, down] {
                 sum += at(left, yy) + at(x, yy) + at(right, yy);

@@ -73,19 +73,21 @@ pub fn groups(descriptors: &[Vec<f32>], threshold: f32) -> Vec<usize> {
     let mut group: Vec<usize> = (0..descriptors.len()).collect();
     for (i, a) in descriptors.iter().enumerate() {
         for (j, b) in descriptors.iter().enumerate().take(i) {
-            if distance(a, b) >= threshold {
-                continue;
-            }
-            if let (Some(&from), Some(&to)) = (group.get(i), group.get(j)) {
-                for g in &mut group {
-                    if *g == from {
-                        *g = to;
-                    }
-                }
+            if distance(a, b) < threshold {
+                join(&mut group, i, j);
             }
         }
     }
     group
+}
+
+/// Makes the group of `i` part of the group of `j`.
+fn join(group: &mut [usize], i: usize, j: usize) {
+    if let (Some(&from), Some(&to)) = (group.get(i), group.get(j)) {
+        for g in group.iter_mut().filter(|g| **g == from) {
+            *g = to;
+        }
+    }
 }
 
 /// Draws whole groups until at least `share` of the pictures is held out; groups larger than half of what is wanted stay in the

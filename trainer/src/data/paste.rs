@@ -50,37 +50,42 @@ pub fn find(cache: &Cache, samples: &[usize]) -> Vec<Thing> {
 
 /// The connected pieces (4 neighbours) of the pasted classes: class, bounds, number of pixels.
 fn pieces(sample: &Sample<'_>) -> Vec<(u8, [usize; 4], usize)> {
-    let (w, h) = (sample.width, sample.height);
-    let mut seen = vec![false; w * h];
+    let mut seen = vec![false; sample.mask.len()];
     let mut found = Vec::new();
-    let mut stack = Vec::new();
     for (start, &class) in sample.mask.iter().enumerate() {
-        if !PASTED.contains(&class) || seen.get(start).copied().unwrap_or(true) {
-            continue;
+        if PASTED.contains(&class) && seen.get(start) == Some(&false) {
+            let (bounds, pixels) = piece(sample, start, &mut seen);
+            found.push((class, bounds, pixels));
         }
-        let mut bounds = [w, h, 0, 0];
-        let mut pixels = 0;
-        stack.push(start);
-        while let Some(i) = stack.pop() {
-            let is_new = sample.mask.get(i) == Some(&class) && seen.get(i) == Some(&false);
-            if !is_new {
-                continue;
-            }
-            if let Some(s) = seen.get_mut(i) {
-                *s = true;
-            }
-            pixels += 1;
-            let (x, y) = (i % w, i / w);
-            let [l, t, r, b] = bounds;
-            bounds = [l.min(x), t.min(y), r.max(x + 1), b.max(y + 1)];
-            stack.extend((x > 0).then(|| i - 1));
-            stack.extend((x + 1 < w).then_some(i + 1));
-            stack.extend((y > 0).then(|| i - w));
-            stack.extend((y + 1 < h).then_some(i + w));
-        }
-        found.push((class, bounds, pixels));
     }
     found
+}
+
+/// The piece that holds pixel `start`: bounds and number of pixels, which are marked as seen.
+fn piece(sample: &Sample<'_>, start: usize, seen: &mut [bool]) -> ([usize; 4], usize) {
+    let (width, height) = (sample.width, sample.height);
+    let class = sample.mask.get(start);
+    let mut bounds = [width, height, 0, 0];
+    let mut pixels = 0;
+    let mut stack = vec![start];
+    while let Some(i) = stack.pop() {
+        let Some(s) = seen
+            .get_mut(i)
+            .filter(|s| !**s && sample.mask.get(i) == class)
+        else {
+            continue;
+        };
+        *s = true;
+        pixels += 1;
+        let (x, y) = (i % width, i / width);
+        let [left, top, right, bottom] = bounds;
+        bounds = [left.min(x), top.min(y), right.max(x + 1), bottom.max(y + 1)];
+        stack.extend((x > 0).then(|| i - 1));
+        stack.extend((x + 1 < width).then_some(i + 1));
+        stack.extend((y > 0).then(|| i - width));
+        stack.extend((y + 1 < height).then_some(i + width));
+    }
+    (bounds, pixels)
 }
 
 /// Puts a few things on the ground of a sample that was drawn with `warp`, at about the scale that things have there.
@@ -88,8 +93,6 @@ pub fn paste(t: &mut Training, warp: &Warp, cache: &Cache, things: &[Thing], rng
     if things.is_empty() {
         return;
     }
-    let [a, b, c, d] = warp.matrix;
-    let step = (a * d - b * c).abs().sqrt();
     for _ in 0..rng.random_range(1..=MOST) {
         let Some(thing) = things.get(rng.random_range(0..things.len())) else {
             continue;
@@ -101,11 +104,11 @@ pub fn paste(t: &mut Training, warp: &Warp, cache: &Cache, things: &[Thing], rng
             continue;
         };
         let (sin, cos) = rng.random_range(0.0..std::f32::consts::TAU).sin_cos();
-        let step = step * rng.random_range(-0.25_f32..0.25).exp();
-        let [l, top, r, bottom] = thing.bounds.map(|v| v as f32);
+        let step = warp.step() * rng.random_range(-0.25_f32..0.25).exp();
+        let [left, top, right, bottom] = thing.bounds.map(|v| v as f32);
         let placed = Warp {
             matrix: [cos * step, -sin * step, sin * step, cos * step],
-            centre: [f32::midpoint(l, r), f32::midpoint(top, bottom)],
+            centre: [f32::midpoint(left, right), f32::midpoint(top, bottom)],
         };
         put(t, place, &placed, (&sample, thing));
     }
@@ -123,35 +126,23 @@ fn ground(t: &Training, rng: &mut ChaCha8Rng) -> Option<(usize, usize)> {
 
 fn put(t: &mut Training, place: (usize, usize), warp: &Warp, from: (&Sample<'_>, &Thing)) {
     let (sample, thing) = from;
-    let [l, top, r, b] = thing.bounds;
-    let step = warp.matrix[0].hypot(warp.matrix[1]).max(1e-3);
-    let reach = (((r - l) as f32).hypot((b - top) as f32) / 2.0 / step).ceil() as isize;
-    let n = t.width * t.height;
-    for dy in -reach..=reach {
-        for dx in -reach..=reach {
-            let (x, y) = (place.0 as isize + dx, place.1 as isize + dy);
-            if x < 0 || y < 0 || x >= t.width as isize || y >= t.height as isize {
-                continue;
-            }
-            let [sx, sy] = warp.source([dx as f32, dy as f32]);
-            let is_inside = sx >= l as f32 && sx < r as f32 && sy >= top as f32 && sy < b as f32;
-            if !is_inside {
-                continue;
-            }
-            let at = mirror(sy, sample.height) * sample.width + mirror(sx, sample.width);
-            if sample.mask.get(at) != Some(&thing.class) {
-                continue;
-            }
-            let i = y as usize * t.width + x as usize;
+    let [left, top, right, bottom] = thing.bounds.map(|v| v as f32);
+    let reach = (right - left).hypot(bottom - top) / 2.0 / warp.step();
+    let reach = reach.ceil() as isize;
+    let side = 2 * reach + 1;
+    for (down, across) in (0..side * side).map(|i| (i / side - reach, i % side - reach)) {
+        let (x, y) = (place.0 as isize + across, place.1 as isize + down);
+        if x < 0 || y < 0 || x >= t.width as isize || y >= t.height as isize {
+            continue;
+        }
+        let [from_x, from_y] = warp.source([across as f32, down as f32]);
+        if !(left..right).contains(&from_x) || !(top..bottom).contains(&from_y) {
+            continue;
+        }
+        let at = mirror(from_y, sample.height) * sample.width + mirror(from_x, sample.width);
+        if sample.mask.get(at) == Some(&thing.class) {
             let colour = sample.picture.get(at * 3..at * 3 + 3).unwrap_or(&[]);
-            for (channel, v) in colour.iter().enumerate() {
-                if let Some(p) = t.picture.get_mut(channel * n + i) {
-                    *p = f32::from(*v);
-                }
-            }
-            if let Some(m) = t.mask.get_mut(i) {
-                *m = thing.class;
-            }
+            t.set(y as usize * t.width + x as usize, colour, thing.class);
         }
     }
 }
