@@ -126,6 +126,9 @@ pub enum LostReason {
     /// The followers stand in one place: one thing moved, not the camera.
     #[error("matched points cover {:.0} % of the overlap", .0 * 100.0)]
     Spread(f64),
+    /// Paving, tiles: a motion by any number of periods more would look the same.
+    #[error("the ground repeats itself every {0} pixels of the working picture")]
+    Repeats(usize),
     /// Another motion explains nearly as much: repeated texture or two layers.
     #[error("two motions are possible: {best} and {rival} matched points")]
     Ambiguous {
@@ -322,6 +325,10 @@ impl Odometry {
         // The smallest level: it forgives the few pixels by which relief and tilt depart from a similarity.
         let [.., before] = &previous.levels;
         let [.., after] = &self.current.levels;
+        let [fine, ..] = &self.current.levels;
+        if let Some(period) = verify::period(fine) {
+            return Err(LostReason::Repeats(period));
+        }
         let agreement = verify::agreement(motion, before, after);
         if agreement.blocks == 0 || agreement.share < config.min_agreement {
             return Err(LostReason::Appearance(agreement.share));

@@ -56,6 +56,44 @@ fn overlap_cells(motion: &Similarity, width: f64, height: f64) -> [bool; CELLS.0
     shown
 }
 
+/// Longest period that is looked for, level pixels.
+const LONGEST_PERIOD: usize = 64;
+/// Every so many pixels of rows and columns are enough to see a period.
+const PERIOD_STEP: usize = 5;
+/// A picture laid over itself agrees less than this between two periods ...
+const BETWEEN_PERIODS: f32 = 0.5;
+/// ... and at least this much a whole period further.
+const AT_PERIOD: f32 = 0.85;
+
+/// The period, in level pixels, with which the picture repeats itself along its rows or columns: paving, tiles, rows of
+/// plants. By any number of periods more, another motion would look the same. `None` for ground as it usually is.
+pub(super) fn period(level: &Level) -> Option<usize> {
+    [(1, 0), (0, 1)].into_iter().find_map(|(dx, dy)| {
+        let mut has_parted = false;
+        (4..=LONGEST_PERIOD).find(|&shift| {
+            let likeness = self_correlation(level, shift * dx, shift * dy).unwrap_or(0.0);
+            has_parted |= likeness < BETWEEN_PERIODS;
+            has_parted && likeness >= AT_PERIOD
+        })
+    })
+}
+
+/// Correlation of the picture with itself, shifted.
+fn self_correlation(level: &Level, dx: usize, dy: usize) -> Option<f32> {
+    let mut sums = Sums::default();
+    let rows = level.height.checked_sub(dy)?;
+    for y in (0..rows).step_by(PERIOD_STEP) {
+        let from = level.smooth.get(y * level.width..(y + 1) * level.width)?;
+        let to = level
+            .smooth
+            .get((y + dy) * level.width + dx..(y + dy + 1) * level.width)?;
+        for (a, b) in from.iter().zip(to).step_by(PERIOD_STEP) {
+            sums.add(*a, *b);
+        }
+    }
+    sums.correlation()
+}
+
 /// How well the followers cover the overlap.
 pub(super) fn spread(
     motion: &Similarity,

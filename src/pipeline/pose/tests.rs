@@ -364,7 +364,7 @@ fn a_given_pose_is_passed_on_and_a_change_of_kind_starts_a_new_map() {
         ..Pose::level_nadir(MonoTime::ZERO, 12.0)
     };
     let picture = look((0.0, 0.0), 1.0, 0.0);
-    let mut give = |seq, poses: &mut PoseProvider| {
+    let give = |seq, poses: &mut PoseProvider| {
         poses
             .given(
                 &frame(seq, picture.clone(), None),
