@@ -41,7 +41,8 @@ pub(super) struct Args {
     /// Folder to write into; made if need be.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Height of the camera above the ground, metres. Wins over the pictures' tags.
+    /// Height of the camera above the ground, metres: of every picture of a folder, of the first frame of a video. Wins
+    /// over the pictures' tags.
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     height: Option<f64>,
     /// Horizontal field of view of the camera, degrees. Wins over the pictures' tags.
@@ -91,6 +92,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         height_m: args.height,
         hfov_deg: args.hfov.or(settings.values.camera.hfov_deg),
         camera: source.camera().or(lens),
+        holds_height: args.source.as_deref().is_some_and(camera::is_pictures),
         ..PoseConfig::default()
     })
     .map_err(Failure::input)?;

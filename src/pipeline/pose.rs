@@ -41,6 +41,8 @@ const MODEL_ERROR: f64 = 0.02;
 const LEVER: f64 = 0.3;
 /// When the height carried from picture to picture leaves the given one by more than this factor, a new map starts.
 const MAX_HEIGHT_DRIFT: f64 = 2.0;
+/// The same where every picture was taken at the given height.
+const MAX_HELD_HEIGHT_DRIFT: f64 = 1.1;
 
 /// What the user says of height and lens.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,9 @@ pub struct PoseConfig {
     pub hfov_deg: Option<f64>,
     /// Calibrated camera, scaled to each picture's size.
     pub camera: Option<CameraModel>,
+    /// Every picture was taken at `height_m` (a folder of photos), so that a change of scale is another place or a wrong
+    /// registration; else (a video) `height_m` is the first frame's, and the height follows the scale.
+    pub holds_height: bool,
     /// When a registration is believed.
     pub odometry: OdometryConfig,
 }
@@ -233,6 +238,14 @@ impl PoseProvider {
         ))
     }
 
+    fn max_drift(&self) -> f64 {
+        if self.config.holds_height {
+            MAX_HELD_HEIGHT_DRIFT
+        } else {
+            MAX_HEIGHT_DRIFT
+        }
+    }
+
     fn camera(&self, frame: &Frame, tag: &GeoTag) -> Result<CameraModel, PoseError> {
         let (w, h) = frame.image.dimensions();
         match (self.config.hfov_deg, &self.config.camera, tag.hfov_deg) {
@@ -302,7 +315,17 @@ impl PoseProvider {
         let (track, note) = match (self.track, registration) {
             (Some(track), Registration::Tracked { motion, sd_px, .. }) => {
                 match track.moved(&camera, &motion, sd_px, frame.captured_at) {
-                    Some(track) if track.height_is_near(height_m) => (Some(track), None),
+                    Some(track) if track.height_is_near(height_m, self.max_drift()) => {
+                        let holds = self.config.holds_height;
+                        (
+                            Some(if holds {
+                                track.at_height(height_m)
+                            } else {
+                                track
+                            }),
+                            None,
+                        )
+                    }
                     Some(track) => (
                         None,
                         Some(PoseNote::HeightDrifted(
@@ -421,9 +444,19 @@ impl Track {
         .filter(|t| t.pose.position.is_finite())
     }
 
-    fn height_is_near(&self, given_m: f64) -> bool {
+    fn height_is_near(&self, given_m: f64, max_drift: f64) -> bool {
         let drift = self.pose.height_above_ground.metres / given_m;
-        (1.0 / MAX_HEIGHT_DRIFT..=MAX_HEIGHT_DRIFT).contains(&drift)
+        (1.0 / max_drift..=max_drift).contains(&drift)
+    }
+
+    /// The same place over the ground, at the height that is known.
+    fn at_height(mut self, given_m: f64) -> Self {
+        let over = self.pose.position;
+        let ground_down_m = over.down() + self.pose.height_above_ground.metres;
+        self.pose.position = Vec3::new(over.north(), over.east(), ground_down_m - given_m);
+        self.pose.height_above_ground = given_height(given_m, 0.0);
+        self.height_sd = 0.0;
+        self
     }
 }
 

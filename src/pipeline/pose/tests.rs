@@ -207,6 +207,23 @@ fn a_height_that_drifts_away_starts_a_new_map() {
 }
 
 #[test]
+fn photos_keep_the_given_height_and_another_scale_is_another_map() {
+    let mut poses = PoseProvider::new(PoseConfig {
+        holds_height: true,
+        ..flags(20.0)
+    })
+    .unwrap();
+    let mut give = |seq, centre, scale| poses.pose(&frame(seq, look(centre, scale, 0.0), None));
+    give(0, (0.0, 0.0), 1.0).unwrap();
+    let near = give(1, (30.0, 0.0), 1.05).unwrap();
+    assert!(!near.new_map && near.view.pose().position.east() > 1.0);
+    assert!((near.view.camera_height_m() - 20.0).abs() < 1e-9);
+    let far = give(2, (30.0, 0.0), 1.3).unwrap();
+    assert!(far.new_map && matches!(far.notes.as_slice(), [PoseNote::HeightDrifted(_)]));
+    assert!((far.view.camera_height_m() - 20.0).abs() < 1e-9);
+}
+
+#[test]
 fn tags_place_the_frame_around_the_first_tagged_one() {
     let mut poses = PoseProvider::new(PoseConfig::default()).unwrap();
     let first = poses
