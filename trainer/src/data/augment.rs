@@ -45,7 +45,7 @@ pub struct Warp {
 }
 
 /// Output pixels a source pixel at most and at least, over the plain mapping of the whole picture onto the output.
-pub const ZOOM: (f32, f32) = (0.77, 1.5);
+pub const ZOOM: (f32, f32) = (0.77, 2.4);
 
 /// Where an output pixel looks, from its centre. For a source twice as large, these four bilinear looks are exactly the
 /// bilinear filter of the runtime's preprocessing.

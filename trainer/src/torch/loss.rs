@@ -9,7 +9,7 @@ use crate::data::cache::{Cache, IGNORE};
 use crate::scores::landable_classes;
 
 /// Bounds of a class weight.
-const WEIGHTS: (f64, f64) = (0.6, 2.5);
+const WEIGHTS: (f64, f64) = (0.5, 4.0);
 /// Weight of the Dice term.
 const DICE: f64 = 0.5;
 /// Weight of the landable term.
