@@ -34,7 +34,10 @@ use writer::Writer;
 Examples:
   alight replay --out out/demo
   alight replay photos/ --height 25 --hfov 70 --out out/photos
-  alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight")]
+  alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight
+
+Writes decisions.jsonl (a line a frame), summary.json, overlay/ pictures and report.html.
+Not read yet: telemetry files (--telemetry, --offset), and alight's own recordings as SOURCE.")]
 pub(super) struct Args {
     /// Folder of pictures, picture, or video. Default: a drawn flight.
     source: Option<PathBuf>,

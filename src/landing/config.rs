@@ -407,6 +407,6 @@ mod tests {
         };
         assert!((hazard.buffer_m(Surface::Person, 20.0) - 20.0).abs() < 1e-12);
         assert!((hazard.buffer_m(Surface::Person, 1.0) - 3.0).abs() < 1e-12);
-        assert!((hazard.buffer_m(Surface::Vehicle, 20.0) - 1.0).abs() < 1e-12);
+        assert!((hazard.buffer_m(Surface::Vehicle, 20.0) - hazard.vehicle_buffer_m).abs() < 1e-12);
     }
 }

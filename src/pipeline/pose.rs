@@ -212,9 +212,9 @@ impl PoseProvider {
             Some(bearings)
                 if self.config.height_m.is_some() || tag.relative_altitude_m.is_some() =>
             {
-                self.from_tags(frame, camera, &bearings)
+                self.place_by_tags(frame, camera, &bearings)
             }
-            _ => self.from_odometry(frame, camera),
+            _ => self.place_by_odometry(frame, camera),
         }
     }
 
@@ -249,14 +249,13 @@ impl PoseProvider {
     fn camera(&self, frame: &Frame, tag: &GeoTag) -> Result<CameraModel, PoseError> {
         let (w, h) = frame.image.dimensions();
         match (self.config.hfov_deg, &self.config.camera, tag.hfov_deg) {
-            (Some(hfov), ..) => Ok(CameraModel::from_hfov(w, h, hfov)?),
+            (Some(hfov), ..) | (None, None, Some(hfov)) => Ok(CameraModel::from_hfov(w, h, hfov)?),
             (None, Some(camera), _) => Ok(camera.scaled_to(w, h)?),
-            (None, None, Some(hfov)) => Ok(CameraModel::from_hfov(w, h, hfov)?),
             (None, None, None) => Err(PoseError::NoFieldOfView),
         }
     }
 
-    fn from_tags(
+    fn place_by_tags(
         &mut self,
         frame: &Frame,
         camera: CameraModel,
@@ -305,7 +304,7 @@ impl PoseProvider {
         })
     }
 
-    fn from_odometry(
+    fn place_by_odometry(
         &mut self,
         frame: &Frame,
         camera: CameraModel,

@@ -67,9 +67,9 @@ fn read(path: &Path, into: &mut BTreeMap<String, BTreeSet<String>>, module: Opti
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let module = module.unwrap_or(&name).to_owned();
-        if path.is_dir() {
+        if path.is_dir() && name != "tests" {
             read(&path, into, Some(&module));
-        } else if path.extension().is_some_and(|e| e == "rs") && name != "tests" {
+        } else if path.is_file() && path.extension().is_some_and(|e| e == "rs") && name != "tests" {
             let found = named(&std::fs::read_to_string(&path).unwrap());
             into.entry(module).or_default().extend(found);
         }

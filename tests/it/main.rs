@@ -1,10 +1,14 @@
 //! Tests that cross modules, in one binary.
 
 /// What a user types and gets.
+#[cfg(test)]
 mod command_line;
 /// Points of neighbouring tagged photos on the ground: the same place in metres.
+#[cfg(test)]
 mod geotagged;
 /// Which module may name which: the table of the design against the code.
+#[cfg(test)]
 mod layers;
 /// Registration of real and drawn pictures.
+#[cfg(test)]
 mod odometry;

@@ -121,7 +121,6 @@ fn block(g: &mut Graph, input: usize, place: (usize, usize), s: &Stage) -> usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::ParameterKind;
 
     #[test]
     fn logits_come_at_half_resolution() {

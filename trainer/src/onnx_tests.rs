@@ -26,6 +26,11 @@ impl Plane {
 }
 
 /// Executes a graph slowly and plainly.
+#[expect(
+    clippy::too_many_lines,
+    clippy::excessive_nesting,
+    reason = "the plainest executor there is, to compare with"
+)]
 fn execute(graph: &Graph, parameters: &Parameters, picture: &[f32]) -> Vec<f32> {
     let shapes = graph.shapes().unwrap();
     let mut planes: Vec<Plane> = Vec::new();

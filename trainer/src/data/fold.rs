@@ -211,13 +211,10 @@ mod tests {
         for scene in 0..12_u8 {
             for look in 0..3_u8 {
                 let colour = [scene % 4 * 64 + 10, scene / 4 * 64 + 10, 40];
-                let picture = RgbImage::from_fn(32, 32, |x, _| {
-                    Rgb(if x < u32::from(look) {
-                        [200; 3]
-                    } else {
-                        colour
-                    })
-                });
+                let mut picture = RgbImage::from_pixel(32, 32, Rgb(colour));
+                for y in 0..32 {
+                    (0..u32::from(look)).for_each(|x| picture.put_pixel(x, y, Rgb([200; 3])));
+                }
                 let mask = GrayImage::from_pixel(32, 32, Luma([scene]));
                 writer
                     .push(&format!("{scene}-{look}"), &picture, &mask)
