@@ -133,8 +133,16 @@ fn nothing_names_the_trainer_and_the_trainer_names_only_what_it_may() {
             })
             .collect();
     for name in &found["trainer"] {
-        let is_allowed =
-            ["units", "geometry", "inference", "landing", "sim", "camera"].contains(&name.as_str());
+        let is_allowed = [
+            "units",
+            "time",
+            "geometry",
+            "inference",
+            "landing",
+            "sim",
+            "camera",
+        ]
+        .contains(&name.as_str());
         assert!(is_allowed || own.contains(name), "the trainer names {name}");
     }
 }
