@@ -1,6 +1,6 @@
 //! Where pictures come from: one trait, several sources.
 //!
-//! [`open`] looks at what stands at a path (by content, not by extension) and hands out its [`FrameSource`]: a folder of
+//! [`open()`] looks at what stands at a path (by content, not by extension) and hands out its [`FrameSource`]: a folder of
 //! pictures or a single one ([`images`]), or a video ([`video`]).
 
 pub mod geotag;

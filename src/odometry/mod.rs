@@ -1,8 +1,8 @@
 //! Camera motion between frames without telemetry, from the pictures alone.
 //!
-//! Each picture is registered to the one before: corners are found and described ([`features`]), paired
-//! ([`matching`]), and the similarity (rotation, scale, shift) that most pairs follow is searched and refined
-//! ([`similarity`]). It is believed only when it passes every check of [`verify`]: **a false registration is worse than
+//! Each picture is registered to the one before: corners are found and described (`features`), paired
+//! (`matching`), and the similarity (rotation, scale, shift) that most pairs follow is searched and refined
+//! (`similarity`). It is believed only when it passes every check of `verify`: **a false registration is worse than
 //! none**, since it would smear one place's map over another's. Without registration the caller starts a new map.
 //!
 //! A similarity is exact for a level camera over flat ground, whatever it does in height and heading. Tilt, relief and
