@@ -20,6 +20,7 @@
 //! thread, reads a clock, opens a device or knows who calls it: the drivers in [`pipeline`] do.
 
 pub mod alloc;
+pub mod autopilot;
 pub mod camera;
 pub mod cli;
 pub mod config;

@@ -291,6 +291,21 @@ impl MonitorReasons {
     }
 }
 
+/// What a frame says of a place that somebody asked to watch: the site that the vehicle is on its way to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watched {
+    /// The disc that was asked for, as the map and this frame see it.
+    pub site: Site,
+    /// Whether it still has the clearance and belief that a candidate needs.
+    pub is_clear: bool,
+    /// Whether the disc lies wholly inside the picture.
+    pub in_picture: bool,
+    /// The monitor's word on it.
+    pub monitor: Verdict,
+    /// Why it is not GO.
+    pub monitor_reasons: MonitorReasons,
+}
+
 /// What the landing stage decided on one frame.
 #[derive(Debug, Clone)]
 pub struct LandingDecision {
@@ -310,6 +325,8 @@ pub struct LandingDecision {
     pub monitor: Verdict,
     /// Why it is not GO.
     pub monitor_reasons: MonitorReasons,
+    /// What the frame says of the watched place; `None` when none is watched or nothing could be said.
+    pub watched: Option<Watched>,
 }
 
 /// A picture of the map for people: north up, one byte a cell.

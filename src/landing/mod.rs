@@ -34,6 +34,6 @@ pub use config::{
 };
 pub use decision::{
     HoldReason, LandingDecision, MapSnapshot, MonitorReason, MonitorReasons, Outcome, RejectCounts,
-    Site, SiteReject, SiteState, Verdict,
+    Site, SiteReject, SiteState, Verdict, Watched,
 };
 pub use stage::{Landing, LandingInput, Observation};

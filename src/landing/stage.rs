@@ -260,6 +260,7 @@ impl Landing {
         d.rejected = RejectCounts::default();
         d.monitor = Verdict::Wait;
         d.monitor_reasons = MonitorReasons::default();
+        d.watched = None;
     }
 
     /// Offers the site held on to, or, when the monitor objects to it, the next confirmed one with GO.
@@ -418,5 +419,6 @@ fn empty_decision(alternates: usize) -> LandingDecision {
         rejected: RejectCounts::default(),
         monitor: Verdict::Wait,
         monitor_reasons: MonitorReasons::default(),
+        watched: None,
     }
 }

@@ -255,6 +255,7 @@ mod tests {
                 px: None,
                 ..site()
             }],
+            watched: None,
             rejected,
             monitor: Verdict::Go,
             monitor_reasons: MonitorReasons::default(),

@@ -2,10 +2,15 @@
 
 mod history;
 mod samples;
+mod state;
 mod timeline;
 
 pub use history::{HistoryLimits, PoseUnavailable, VehicleHistory};
 pub use samples::{AttitudeSample, HeightSample, PositionSample, Stream};
+pub use state::{
+    AutopilotKind, Battery, EstimatorHealth, GlobalPlace, Kinematics, LandedState, Mode,
+    RcChannels, Stamped, VehicleMode, VehicleState,
+};
 pub use timeline::{Intake, Jump, Refusal, StreamCounts};
 
 use crate::geometry::{Frd, Ned, Rotation, Vec3};

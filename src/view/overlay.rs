@@ -261,6 +261,7 @@ mod tests {
             rejected: RejectCounts::default(),
             monitor: Verdict::Wait,
             monitor_reasons,
+            watched: None,
         }
     }
 

@@ -7,8 +7,9 @@ use std::path::Path;
 const FOUNDATION: [&str; 4] = ["units", "time", "geometry", "vehicle"];
 
 /// Module, and what it may name beside the foundation and itself.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("alloc", &[]),
+    ("autopilot", &["landing"]),
     ("units", &[]),
     ("time", &[]),
     ("geometry", &[]),

@@ -183,6 +183,15 @@ pub struct TrainArgs {
     /// Columns of the windows that are trained on.
     #[arg(long, default_value_t = 384)]
     pub crop_width: usize,
+    /// Least zoom of the augmentation: below 1 the ground is seen from farther away than in the picture.
+    #[arg(long, default_value_t = 0.8)]
+    pub zoom_least: f32,
+    /// Greatest zoom of the augmentation.
+    #[arg(long, default_value_t = 1.7)]
+    pub zoom_most: f32,
+    /// Share of the pictures into which people, dogs, cars and bicycles are pasted.
+    #[arg(long, default_value_t = 0.4)]
+    pub paste_share: f64,
     /// Learning rate of the pretrained encoder.
     #[arg(long, default_value_t = 4e-4)]
     pub encoder_rate: f64,

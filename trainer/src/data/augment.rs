@@ -44,8 +44,8 @@ pub struct Warp {
     pub centre: [f32; 2],
 }
 
-/// Output pixels a source pixel at most and at least, over the plain mapping of the whole picture onto the output.
-pub const ZOOM: (f32, f32) = (0.77, 2.4);
+/// How much nearer (above 1) or farther than the plain mapping of the whole picture the ground may be seen: least, greatest.
+pub type ZoomRange = (f32, f32);
 
 /// Where an output pixel looks, from its centre. For a source twice as large, these four bilinear looks are exactly the
 /// bilinear filter of the runtime's preprocessing.
@@ -71,15 +71,16 @@ impl Warp {
         }
     }
 
-    /// Any turn, mirroring, zoom (log-uniform in [`ZOOM`]) and place. `whole` is the plain mapping, which fixes the scale;
+    /// Any turn, mirroring, zoom (log-uniform in `zoom`) and place. `whole` is the plain mapping, which fixes the scale;
     /// `output` is the size that will be drawn, the whole network's input or a window of it.
     pub fn random(
         whole: &Self,
         source: (usize, usize),
         output: (usize, usize),
+        zoom: ZoomRange,
         rng: &mut ChaCha8Rng,
     ) -> Self {
-        let zoom = (rng.random_range(ZOOM.0.ln()..ZOOM.1.ln())).exp();
+        let zoom = (rng.random_range(zoom.0.ln()..=zoom.1.ln())).exp();
         // Half of the pictures keep the camera's own directions, which most pictures to come will have too.
         let turn = if rng.random_bool(0.5) {
             let half = if rng.random_bool(0.5) {
@@ -286,7 +287,7 @@ mod tests {
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let whole = Warp::whole((192, 128), (96, 64));
-            let warp = Warp::random(&whole, (192, 128), (48, 32), &mut rng);
+            let warp = Warp::random(&whole, (192, 128), (48, 32), (0.77, 2.4), &mut rng);
             let t = warp.draw(&sample, (48, 32));
             for (r, m) in t.picture.iter().zip(&t.mask) {
                 // Within the looks' reach of the edge either side may win.

@@ -10,14 +10,12 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::augment::{Training, Warp, change_colours};
+use crate::data::augment::{Training, Warp, ZoomRange, change_colours};
 use crate::data::cache::Cache;
 use crate::data::paste::{Thing, paste};
 
 /// Batches made ahead: two keep the loop busy, more only hold memory (about 10 MB each).
 const AHEAD: usize = 2;
-/// Share of pictures into which things are pasted.
-const PASTE_SHARE: f64 = 0.5;
 
 /// What is trained on.
 pub(crate) struct TrainingSet {
@@ -35,6 +33,10 @@ pub(crate) struct TrainingSet {
     pub(crate) size: (usize, usize),
     /// The window of it that is trained on.
     pub(crate) crop: (usize, usize),
+    /// How near or far the ground is seen.
+    pub(crate) zoom: ZoomRange,
+    /// Share of pictures into which things are pasted.
+    pub(crate) paste_share: f64,
     pub(crate) seed: u64,
 }
 
@@ -83,9 +85,9 @@ impl TrainingSet {
         let sample = cache.sample(index)?;
         let source = (sample.width, sample.height);
         let whole = Warp::whole(source, self.size);
-        let warp = Warp::random(&whole, source, self.crop, &mut rng);
+        let warp = Warp::random(&whole, source, self.crop, self.zoom, &mut rng);
         let mut t = warp.draw(&sample, self.crop);
-        if rng.random_bool(PASTE_SHARE) {
+        if rng.random_bool(self.paste_share) {
             paste(&mut t, &warp, &self.real, &self.things, &mut rng);
         }
         change_colours(&mut t, &mut rng);

@@ -65,6 +65,17 @@ struct Run {
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     fs::create_dir_all(&args.run)
         .with_context(|| format!("cannot make the run's folder {}", args.run.display()))?;
+    ensure!(
+        args.zoom_least > 0.0 && args.zoom_least <= args.zoom_most && args.zoom_most.is_finite(),
+        "--zoom-least {} and --zoom-most {}: the first must be above 0 and no greater than the second",
+        args.zoom_least,
+        args.zoom_most
+    );
+    ensure!(
+        (0.0..=1.0).contains(&args.paste_share),
+        "--paste-share {}: must lie between 0 and 1",
+        args.paste_share
+    );
     if let Some(threads) = args.threads {
         tch::set_num_threads(threads);
     }
@@ -162,6 +173,8 @@ fn set_up(args: &TrainArgs) -> Result<Run> {
         drawn_ratio: args.drawn_ratio,
         size: (args.width, args.height),
         crop: (args.crop_width, args.crop_height),
+        zoom: (args.zoom_least, args.zoom_most),
+        paste_share: args.paste_share,
         seed: args.seed,
     };
     Ok(Run {
