@@ -12,4 +12,5 @@
 
 pub mod commands;
 pub mod decode;
+pub mod modes;
 pub mod supervisor;

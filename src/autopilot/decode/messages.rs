@@ -8,13 +8,14 @@ use mavlink::dialects::ardupilotmega::{
     DISTANCE_SENSOR_DATA, GLOBAL_POSITION_INT_DATA, GPS_GLOBAL_ORIGIN_DATA, HEARTBEAT_DATA,
     HOME_POSITION_DATA, LOCAL_POSITION_NED_DATA, MavAutopilot, MavLandedState, MavMessage,
     MavModeFlag, MavSensorOrientation, MavState, RC_CHANNELS_DATA, SYS_STATUS_DATA,
-    SYSTEM_TIME_DATA, TERRAIN_REPORT_DATA, TIMESYNC_DATA,
+    SYSTEM_TIME_DATA, TERRAIN_REPORT_DATA,
 };
 use nalgebra::{Quaternion, UnitQuaternion};
 
 use super::clock::Placed;
 use super::height::Range;
-use super::{AUTOPILOT, Problem, Telemetry, Upheaval, mode_from_custom, timesync_reply};
+use super::{AUTOPILOT, Problem, Telemetry, Upheaval};
+use crate::autopilot::modes::mode_of;
 use crate::geometry::{Frd, Geodetic, LocalOrigin, Ned, Rotation, Vec3};
 use crate::time::MonoTime;
 use crate::vehicle::{
@@ -82,7 +83,6 @@ impl Telemetry {
                 self.wind(f64::from(m.wind_x).hypot(f64::from(m.wind_y)), now);
             }
             MavMessage::SYSTEM_TIME(m) => self.system_time(m, now),
-            MavMessage::TIMESYNC(m) => self.timesync(m, now),
             _ => {}
         }
     }
@@ -95,7 +95,7 @@ impl Telemetry {
             other => AutopilotKind::Other(other as u8),
         };
         let mode = VehicleMode {
-            mode: mode_from_custom(kind, m.custom_mode),
+            mode: mode_of(kind, m.custom_mode),
             custom_mode: m.custom_mode,
             is_armed: m
                 .base_mode
@@ -253,9 +253,9 @@ impl Telemetry {
             return;
         };
         self.sources.distance_sensor = Some(now);
-        // At its ends a sensor says "too near" or "nothing there".
+        // At its ends a sensor says "too near" or "nothing there"; quality 1 is "no valid signal".
         let is_inside = m.min_distance < m.current_distance && m.current_distance < m.max_distance;
-        if is_inside {
+        if is_inside && m.signal_quality != 1 {
             self.range(f64::from(m.current_distance) / 100.0, at, now);
         }
     }
@@ -491,13 +491,6 @@ impl Telemetry {
             && m.time_unix_usec > YEAR_2000_US
         {
             self.state.unix_time = Some(Stamped::new(Duration::from_micros(m.time_unix_usec), at));
-        }
-    }
-
-    fn timesync(&mut self, m: &TIMESYNC_DATA, now: MonoTime) {
-        self.taken.reply = timesync_reply(m, now);
-        if self.taken.reply.is_none() {
-            self.clock.answered(m.tc1, m.ts1, now);
         }
     }
 

@@ -9,10 +9,8 @@ mod clock;
 mod counts;
 mod height;
 mod messages;
-mod modes;
 
 pub use counts::{Counts, Problem};
-pub use modes::{custom_from_mode, mode_from_custom};
 
 use mavlink::MavHeader;
 use mavlink::dialects::ardupilotmega::{MavMessage, TIMESYNC_DATA};
@@ -134,7 +132,11 @@ impl Telemetry {
         if self.is_ours(*header, message) {
             self.taken.is_ours = true;
             self.counts.messages += 1;
-            self.read(message, now);
+            if let MavMessage::TIMESYNC(m) = message {
+                self.timesync(m, *header, now);
+            } else {
+                self.read(message, now);
+            }
         }
         std::mem::take(&mut self.taken)
     }
@@ -169,6 +171,8 @@ impl Telemetry {
         TIMESYNC_DATA {
             tc1: 0,
             ts1: self.clock.ask(now),
+            target_system: self.system_id.unwrap_or(0),
+            target_component: AUTOPILOT,
         }
     }
 
@@ -194,6 +198,13 @@ impl Telemetry {
         false
     }
 
+    fn timesync(&mut self, m: &TIMESYNC_DATA, from: MavHeader, now: MonoTime) {
+        self.taken.reply = timesync_reply(m, from, now);
+        if self.taken.reply.is_none() {
+            self.clock.answered(m.tc1, m.ts1, now);
+        }
+    }
+
     fn problem(&mut self, problem: Problem) {
         if self.counts.add(problem) {
             self.taken.problem = Some(problem);
@@ -210,10 +221,16 @@ impl Telemetry {
 
 /// The answer to a `TIMESYNC`, if it is a question; `now` is our clock, in nanoseconds, as in our own questions.
 #[must_use]
-pub fn timesync_reply(request: &TIMESYNC_DATA, now: MonoTime) -> Option<TIMESYNC_DATA> {
-    (request.tc1 == 0).then_some(TIMESYNC_DATA {
+pub fn timesync_reply(
+    request: &TIMESYNC_DATA,
+    from: MavHeader,
+    now: MonoTime,
+) -> Option<TIMESYNC_DATA> {
+    (request.tc1 == 0).then(|| TIMESYNC_DATA {
         tc1: now.as_nanos().max(1),
         ts1: request.ts1,
+        target_system: u8::try_from(from.system_id).unwrap_or(0),
+        target_component: from.component_id,
     })
 }
 

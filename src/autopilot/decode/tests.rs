@@ -261,6 +261,7 @@ fn a_jump_and_a_moved_origin_start_a_new_epoch() {
             latitude,
             longitude: 85_000_000,
             altitude: 400_000,
+            ..GPS_GLOBAL_ORIGIN_DATA::DEFAULT
         })
     };
     take(&mut t, &origin(470_000_000), 50);
@@ -290,6 +291,7 @@ fn home_is_placed_around_the_origin_whichever_comes_first() {
         latitude: 470_000_000,
         longitude: 85_000_000,
         altitude: 400_000,
+        ..GPS_GLOBAL_ORIGIN_DATA::DEFAULT
     });
     for order in [[&home, &origin], [&origin, &home]] {
         let mut t = heard();
@@ -457,12 +459,23 @@ fn the_battery_and_the_ground_are_told() {
 #[test]
 fn a_question_for_the_time_is_answered_and_an_answer_is_not() {
     let mut t = heard();
-    let question = TIMESYNC_DATA { tc1: 0, ts1: 77 };
+    let question = TIMESYNC_DATA {
+        tc1: 0,
+        ts1: 77,
+        ..TIMESYNC_DATA::DEFAULT
+    };
     let reply = take(&mut t, &MavMessage::TIMESYNC(question), 1000)
         .reply
         .unwrap();
-    assert_eq!((reply.tc1, reply.ts1), (1_000_000_000, 77));
-    let answer = TIMESYNC_DATA { tc1: 5, ts1: 77 };
+    assert_eq!(
+        (reply.tc1, reply.ts1, reply.target_system),
+        (1_000_000_000, 77, 7)
+    );
+    let answer = TIMESYNC_DATA {
+        tc1: 5,
+        ts1: 77,
+        ..TIMESYNC_DATA::DEFAULT
+    };
     assert_eq!(
         take(&mut t, &MavMessage::TIMESYNC(answer), 1100).reply,
         None
@@ -539,10 +552,10 @@ proptest! {
                 3 => MavMessage::GLOBAL_POSITION_INT(GLOBAL_POSITION_INT_DATA { time_boot_ms, lat: n[0], lon: n[1], alt: n[2], relative_alt: n[3], ..GLOBAL_POSITION_INT_DATA::DEFAULT }),
                 4 => range(now, u),
                 5 => attitude(now, 0.01),
-                6 => MavMessage::GPS_GLOBAL_ORIGIN(GPS_GLOBAL_ORIGIN_DATA { latitude: n[0], longitude: n[1], altitude: n[2], }),
+                6 => MavMessage::GPS_GLOBAL_ORIGIN(GPS_GLOBAL_ORIGIN_DATA { latitude: n[0], longitude: n[1], altitude: n[2], ..GPS_GLOBAL_ORIGIN_DATA::DEFAULT }),
                 7 => MavMessage::HOME_POSITION(HOME_POSITION_DATA { latitude: n[0], longitude: n[1], altitude: n[2], x: f[0], y: f[1], z: f[2], ..HOME_POSITION_DATA::DEFAULT }),
                 8 => MavMessage::TERRAIN_REPORT(TERRAIN_REPORT_DATA { current_height: f[0], spacing: u, ..TERRAIN_REPORT_DATA::DEFAULT }),
-                9 => MavMessage::TIMESYNC(TIMESYNC_DATA { tc1: i64::from(n[0]) << 31, ts1: i64::from(n[1]) << 31 }),
+                9 => MavMessage::TIMESYNC(TIMESYNC_DATA { tc1: i64::from(n[0]) << 31, ts1: i64::from(n[1]) << 31, ..TIMESYNC_DATA::DEFAULT }),
                 _ => MavMessage::RANGEFINDER(RANGEFINDER_DATA { distance: f[0], voltage: 0.0 }),
             };
             take(&mut t, &m, now);
