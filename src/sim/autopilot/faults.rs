@@ -13,14 +13,14 @@ use crate::vehicle::Mode;
 /// How long nothing runs while it boots.
 const BOOT_TIME: Duration = Duration::from_secs(2);
 
-/// What is wrong now, and until when.
+/// Until when what is wrong.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faults {
-    silent_until: Option<MonoTime>,
-    cut_until: Option<MonoTime>,
-    booting_until: Option<MonoTime>,
-    gust_until: Option<MonoTime>,
-    range_until: Option<MonoTime>,
+    silent: Option<MonoTime>,
+    cut: Option<MonoTime>,
+    booting: Option<MonoTime>,
+    gust: Option<MonoTime>,
+    range: Option<MonoTime>,
 }
 
 fn lasts(until: Option<MonoTime>, now: MonoTime) -> bool {
@@ -29,33 +29,33 @@ fn lasts(until: Option<MonoTime>, now: MonoTime) -> bool {
 
 impl Faults {
     pub(super) fn is_silent(&self, now: MonoTime) -> bool {
-        lasts(self.silent_until, now)
+        lasts(self.silent, now)
     }
 
     pub(super) fn is_link_cut(&self, now: MonoTime) -> bool {
-        lasts(self.cut_until, now)
+        lasts(self.cut, now)
     }
 
     pub(super) fn is_booting(&self, now: MonoTime) -> bool {
-        lasts(self.booting_until, now)
+        lasts(self.booting, now)
     }
 
     /// True once, at the end of a boot.
     pub(super) fn has_booted(&mut self, now: MonoTime) -> bool {
-        let is_over = self.booting_until.is_some_and(|until| now >= until);
+        let is_over = self.booting.is_some_and(|until| now >= until);
         if is_over {
-            self.booting_until = None;
+            self.booting = None;
         }
         is_over
     }
 
     pub(super) fn expire(&mut self, now: MonoTime, weather: &mut Weather, range: &mut RangeSensor) {
-        if self.gust_until.is_some_and(|until| now >= until) {
-            self.gust_until = None;
+        if self.gust.is_some_and(|until| now >= until) {
+            self.gust = None;
             weather.extra = Vector3::zeros();
         }
-        if self.range_until.is_some_and(|until| now >= until) {
-            self.range_until = None;
+        if self.range.is_some_and(|until| now >= until) {
+            self.range = None;
             range.fault = None;
         }
     }
@@ -81,17 +81,17 @@ impl SimAutopilot {
 
     /// Sends nothing for a while, but hears.
     pub fn silence(&mut self, time: Duration) {
-        self.faults.silent_until = Some(self.now.after(time));
+        self.faults.silent = Some(self.now.after(time));
     }
 
     /// Neither sends nor hears for a while.
     pub fn cut_link(&mut self, time: Duration) {
-        self.faults.cut_until = Some(self.now.after(time));
+        self.faults.cut = Some(self.now.after(time));
     }
 
     /// Starts again in the air: 2 s without heartbeats and control, then another boot time, the first mode, no streams.
     pub fn reboot(&mut self) {
-        self.faults.booting_until = Some(self.now.after(BOOT_TIME));
+        self.faults.booting = Some(self.now.after(BOOT_TIME));
     }
 
     /// The estimated position jumps by this much, metres; the origin stays.
@@ -119,7 +119,7 @@ impl SimAutopilot {
     /// The range sensor fails for a while.
     pub fn fail_range(&mut self, fault: RangeFault, time: Duration) {
         self.range.fault = Some(fault);
-        self.faults.range_until = Some(self.now.after(time));
+        self.faults.range = Some(self.now.after(time));
     }
 
     /// The battery holds this much, 0 to 1.
@@ -131,6 +131,6 @@ impl SimAutopilot {
     /// A gust: so much more wind, m/s, for a while.
     pub fn gust(&mut self, wind: Vec3<Ned>, time: Duration) {
         self.weather.extra = Vector3::new(wind.x(), wind.y(), wind.z());
-        self.faults.gust_until = Some(self.now.after(time));
+        self.faults.gust = Some(self.now.after(time));
     }
 }

@@ -75,7 +75,7 @@ pub struct Touchdown {
 }
 
 /// What is really the case.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Truth {
     /// The moment.
     pub at: MonoTime,
@@ -204,7 +204,7 @@ impl SimAutopilot {
         }
         self.parser.push(bytes);
         while let Some(received) = self.parser.next() {
-            self.handle(received);
+            self.handle(&received);
         }
         self.look();
     }

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use mavlink::dialects::ardupilotmega::LANDING_TARGET_DATA;
 use nalgebra::{Vector2, Vector3};
 
 use super::sensors::Estimate;
-use super::wire::LandingTarget;
 use crate::geometry::{Frd, Vec3};
 use crate::time::MonoTime;
 
@@ -29,7 +29,7 @@ const ACCEL_NOISE: f64 = 2.5;
 /// Innovations beyond this are outliers, and how many are thrown away in a row.
 const NIS_MAX: f64 = 3.0;
 const OUTLIERS_MAX: u8 = 3;
-/// Frames of LANDING_TARGET.
+/// Frames of `LANDING_TARGET`.
 const BODY_FRD: u8 = 12;
 const LOCAL_FRD: u8 = 20;
 
@@ -130,7 +130,7 @@ impl PrecLand {
     /// A sample came.
     pub(super) fn measure(
         &mut self,
-        target: &LandingTarget,
+        target: &LANDING_TARGET_DATA,
         estimate: &Estimate,
         now: MonoTime,
         say: &mut Vec<&'static str>,
@@ -156,29 +156,29 @@ impl PrecLand {
     /// The unit vector to the target in NED, if this form is one that counts.
     fn line_of_sight(
         &mut self,
-        target: &LandingTarget,
+        target: &LANDING_TARGET_DATA,
         estimate: &Estimate,
         say: &mut Vec<&'static str>,
     ) -> Option<Vector3<f64>> {
-        if target.frame != BODY_FRD && target.frame != LOCAL_FRD {
+        let frame = target.frame as u8;
+        if frame != BODY_FRD && frame != LOCAL_FRD {
             if !std::mem::replace(&mut self.warned_of_frame, true) {
                 say.push("Plnd: Frame not supported");
             }
             return None;
         }
-        let body = if target.is_position_valid {
-            if target.distance <= 0.0 {
-                return None;
-            }
-            target.position.map(f64::from)
-        } else {
+        let body = if target.position_valid.is_empty() {
             let [right, back] = [target.angle_x, target.angle_y].map(f64::from);
             [-back.tan(), right.tan(), 1.0]
+        } else if target.distance > 0.0 {
+            [target.x, target.y, target.z].map(f64::from)
+        } else {
+            return None;
         };
         let [x, y, z] = body;
         let body = Vec3::<Frd>::new(x, y, z).normalized()?;
         let mut ned = estimate.ned_from_frd * body;
-        if target.frame == LOCAL_FRD {
+        if frame == LOCAL_FRD {
             // Measured: right at yaw 0, flies away at 45 degrees, never lands at 90. The heading is counted too often:
             // three times reproduces that.
             let turn =

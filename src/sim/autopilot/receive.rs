@@ -1,19 +1,18 @@
 //! What it does with what it is sent.
 
-use mavlink::MessageData as _;
-use mavlink::ardupilotmega as m;
+use mavlink::dialects::ardupilotmega as m;
 use nalgebra::Vector3;
 
 use super::flight::Wish;
 use super::streams::id;
-use super::wire::{LandingTarget, Received};
+use super::wire::Received;
 use super::{Dialect, SimAutopilot, modes};
 use crate::geometry::Geodetic;
 use crate::sim::quad::Heading;
 use crate::time::MonoTime;
 use crate::vehicle::Mode;
 
-/// `param2` of MAV_CMD_COMPONENT_ARM_DISARM that stops the motors in the air.
+/// `param2` of `MAV_CMD_COMPONENT_ARM_DISARM` that stops the motors in the air.
 const FORCE: f32 = 21_196.0;
 /// Frames of a setpoint.
 const GLOBAL: [u8; 2] = [0, 5];
@@ -30,21 +29,20 @@ struct Setpoint {
 }
 
 impl SimAutopilot {
-    pub(super) fn handle(&mut self, received: Received) {
-        match received {
-            Received::Target(target) => self.take_target(&target),
-            Received::Other(message) => self.take(&message),
-        }
-    }
-
-    fn take(&mut self, message: &m::MavMessage) {
+    #[expect(
+        deprecated,
+        reason = "SET_MODE is old, and both autopilots still obey it"
+    )]
+    pub(super) fn handle(&mut self, received: &Received) {
         use m::MavMessage as M;
-        match message {
+        match &received.message {
             M::COMMAND_LONG(c) if self.is_for_us(c.target_system, c.target_component) => {
-                self.obey(c.command, [c.param1, c.param2, c.param3]);
+                let result = self.obey(c.command, [c.param1, c.param2, c.param3]);
+                self.acknowledge(received, c.command, result);
             }
             M::COMMAND_INT(c) if self.is_for_us(c.target_system, c.target_component) => {
-                self.obey(c.command, [c.param1, c.param2, c.param3]);
+                let result = self.obey(c.command, [c.param1, c.param2, c.param3]);
+                self.acknowledge(received, c.command, result);
             }
             M::SET_MODE(c) if self.is_for_us(c.target_system, 0) => {
                 let mode = modes::from_number(self.config.dialect, c.custom_mode);
@@ -62,7 +60,8 @@ impl SimAutopilot {
                 let wish = self.global_wish(c);
                 self.flight.guide(wish, &self.estimate, self.now);
             }
-            M::TIMESYNC(c) => self.take_time(c.tc1, c.ts1),
+            M::LANDING_TARGET(c) => self.take_target(c),
+            M::TIMESYNC(c) => self.take_time(received, c.tc1, c.ts1),
             _ => {}
         }
     }
@@ -71,7 +70,7 @@ impl SimAutopilot {
         (system == 0 || system == self.config.system_id) && component <= 1
     }
 
-    fn obey(&mut self, command: m::MavCmd, [p1, p2, p3]: [f32; 3]) {
+    fn obey(&mut self, command: m::MavCmd, [p1, p2, p3]: [f32; 3]) -> m::MavResult {
         use m::MavCmd as C;
         use m::MavResult as R;
         let yes_or = |is_done: bool, otherwise: R| {
@@ -81,7 +80,7 @@ impl SimAutopilot {
                 otherwise
             }
         };
-        let result = match command {
+        match command {
             C::MAV_CMD_DO_SET_MODE => {
                 let mode = modes::from_command(self.config.dialect, p2, p3);
                 self.change_mode(mode);
@@ -99,9 +98,10 @@ impl SimAutopilot {
             C::MAV_CMD_COMPONENT_ARM_DISARM => {
                 yes_or(self.arm_or_disarm(p1, p2), R::MAV_RESULT_DENIED)
             }
-            C::MAV_CMD_SET_MESSAGE_INTERVAL => {
-                yes_or(self.streams.set(p1, p2, self.now), R::MAV_RESULT_DENIED)
-            }
+            C::MAV_CMD_SET_MESSAGE_INTERVAL => yes_or(
+                self.streams.set(p1 as u32, p2, self.now),
+                R::MAV_RESULT_DENIED,
+            ),
             C::MAV_CMD_REQUEST_MESSAGE => {
                 let id = p1 as u32;
                 let is_known = self.streams.has(id) && id != id::TIMESYNC;
@@ -110,16 +110,19 @@ impl SimAutopilot {
                 }
                 yes_or(is_known, R::MAV_RESULT_UNSUPPORTED)
             }
-            C::MAV_CMD_GET_HOME_POSITION => {
-                self.send_home();
-                R::MAV_RESULT_ACCEPTED
-            }
             _ => R::MAV_RESULT_UNSUPPORTED,
-        };
-        let mut ack = m::COMMAND_ACK_DATA::DEFAULT;
-        ack.command = command;
-        ack.result = result;
-        self.send(&ack);
+        }
+    }
+
+    fn acknowledge(&mut self, to: &Received, command: m::MavCmd, result: m::MavResult) {
+        self.send(&m::COMMAND_ACK_DATA {
+            command,
+            result,
+            progress: 0,
+            result_param2: 0,
+            target_system: to.system_id,
+            target_component: to.component_id,
+        });
     }
 
     fn change_mode(&mut self, mode: Option<Mode>) {
@@ -136,7 +139,7 @@ impl SimAutopilot {
         may
     }
 
-    fn take_target(&mut self, target: &LandingTarget) {
+    fn take_target(&mut self, target: &m::LANDING_TARGET_DATA) {
         match self.config.dialect {
             Dialect::ArduPilot => {
                 if self.config.has_precland {
@@ -147,12 +150,11 @@ impl SimAutopilot {
             }
             // Anything but a position in the local frame is rejected, and nothing says so.
             Dialect::Px4 => {
-                let position = Vector3::from(target.position.map(f64::from));
+                let position = Vector3::from([target.x, target.y, target.z].map(f64::from));
                 let is_sound = position.iter().all(|c| c.is_finite());
                 let age = self.clocks.age_ns(target.time_usec, self.boot_ns());
-                if let (true, 1, true, Some(age)) =
-                    (target.is_position_valid, target.frame, is_sound, age)
-                {
+                let is_valid = !target.position_valid.is_empty() && is_sound;
+                if let (true, 1, Some(age)) = (is_valid, target.frame as u8, age) {
                     let at = MonoTime::from_nanos(self.now.as_nanos().saturating_sub(age));
                     self.flight.px4.see(position, at);
                 }
@@ -161,13 +163,15 @@ impl SimAutopilot {
     }
 
     /// A question has no first time; an answer carries ours as the second.
-    fn take_time(&mut self, tc1: i64, ts1: i64) {
+    fn take_time(&mut self, from: &Received, tc1: i64, ts1: i64) {
         let now_ns = self.boot_ns();
         if tc1 == 0 {
-            let mut data = m::TIMESYNC_DATA::DEFAULT;
-            data.tc1 = now_ns;
-            data.ts1 = ts1;
-            self.send(&data);
+            self.send(&m::TIMESYNC_DATA {
+                tc1: now_ns,
+                ts1,
+                target_system: from.system_id,
+                target_component: from.component_id,
+            });
         } else if self.config.dialect == Dialect::Px4 {
             self.clocks.answer(ts1, tc1, now_ns);
         }

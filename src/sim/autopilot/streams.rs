@@ -104,8 +104,8 @@ impl Streams {
     }
 
     /// `MAV_CMD_SET_MESSAGE_INTERVAL`: microseconds, 0 for the standard rate, -1 for never. Says whether it is granted.
-    pub(super) fn set(&mut self, id: f32, interval_us: f32, now: MonoTime) -> bool {
-        let Some(stream) = self.all.iter_mut().find(|s| s.id as f32 == id) else {
+    pub(super) fn set(&mut self, id: u32, interval_us: f32, now: MonoTime) -> bool {
+        let Some(stream) = self.all.iter_mut().find(|s| s.id == id) else {
             return false;
         };
         stream.interval = match interval_us {

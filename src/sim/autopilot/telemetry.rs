@@ -1,9 +1,6 @@
 //! What it says of itself.
-//!
-//! Messages with extension fields are filled field by field: which fields exist depends on the library's features.
 
-use mavlink::MessageData as _;
-use mavlink::ardupilotmega as m;
+use mavlink::dialects::ardupilotmega as m;
 use nalgebra::Vector3;
 
 use super::sensors::Reading;
@@ -108,6 +105,9 @@ impl SimAutopilot {
         data.onboard_control_sensors_present = present;
         data.onboard_control_sensors_enabled = present;
         data.onboard_control_sensors_health = health;
+        data.onboard_control_sensors_present_extended = m::MavSysStatusSensorExtended::empty();
+        data.onboard_control_sensors_enabled_extended = m::MavSysStatusSensorExtended::empty();
+        data.onboard_control_sensors_health_extended = m::MavSysStatusSensorExtended::empty();
         data.load = 300;
         data.voltage_battery = (self.volts() * 1000.0) as u16;
         data.current_battery = 1500;
@@ -126,6 +126,7 @@ impl SimAutopilot {
         }
         data.current_battery = 1500;
         data.battery_remaining = (self.battery * 100.0).round() as i8;
+        data.fault_bitmask = m::MavBatteryFault::empty();
         self.send(&data);
     }
 
@@ -215,7 +216,7 @@ impl SimAutopilot {
         self.send(&data);
     }
 
-    pub(super) fn send_home(&mut self) {
+    fn send_home(&mut self) {
         let home = self.flight.home;
         let Some([latitude, longitude, altitude]) = self.global(&home) else {
             return;

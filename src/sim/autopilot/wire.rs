@@ -1,8 +1,6 @@
 //! MAVLink 2 bytes in and out.
-//!
-//! LANDING_TARGET is read from its bytes: its position is an extension field, which the library leaves out.
 
-use mavlink::ardupilotmega::MavMessage;
+use mavlink::dialects::ardupilotmega::MavMessage;
 use mavlink::{MAVLinkV2MessageRaw, MavHeader, MavlinkVersion, Message as _, MessageData};
 
 /// First byte of a MAVLink 2 frame, bytes before its payload, and of its checksum and signature.
@@ -10,27 +8,12 @@ const STX: u8 = 0xfd;
 const HEADER: usize = 10;
 const CHECKSUM: usize = 2;
 const SIGNATURE: usize = 13;
-/// LANDING_TARGET's number and full length.
-const LANDING_TARGET: u32 = 149;
-const LANDING_TARGET_LEN: usize = 60;
-
-/// A LANDING_TARGET with its extension fields.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct LandingTarget {
-    pub(super) time_usec: u64,
-    pub(super) angle_x: f32,
-    pub(super) angle_y: f32,
-    pub(super) distance: f32,
-    pub(super) frame: u8,
-    pub(super) position: [f32; 3],
-    pub(super) is_position_valid: bool,
-}
-
-/// What came in.
+/// A message, and who sent it.
 #[derive(Debug, Clone)]
-pub(super) enum Received {
-    Target(LandingTarget),
-    Other(Box<MavMessage>),
+pub(super) struct Received {
+    pub(super) system_id: u8,
+    pub(super) component_id: u8,
+    pub(super) message: MavMessage,
 }
 
 /// Finds frames in a stream of bytes that may hold anything.
@@ -62,52 +45,42 @@ impl Parser {
                 continue;
             }
             let frame = frame.get(..whole)?;
-            match read(frame, body) {
-                // A signature that cannot be checked is not trusted.
-                Some(received) => {
-                    self.start += whole;
-                    if let (Some(received), false) = (received, is_signed) {
-                        return Some(received);
-                    }
-                }
-                None => self.start += 1,
+            if !has_right_checksum(frame, body) {
+                self.start += 1;
+                continue;
+            }
+            let received = read(frame, body);
+            self.start += whole;
+            // A signature that cannot be checked is not trusted.
+            if received.is_some() && !is_signed {
+                return received;
             }
         }
     }
 }
 
-/// `None` when the checksum is wrong; `Some(None)` when it is right and the content is not understood.
-fn read(frame: &[u8], body: usize) -> Option<Option<Received>> {
-    let id = u32::from_le_bytes([*frame.get(7)?, *frame.get(8)?, *frame.get(9)?, 0]);
-    let sum = mavlink::calculate_crc(frame.get(1..body)?, MavMessage::extra_crc(id));
-    if frame.get(body..body + CHECKSUM)? != sum.to_le_bytes() {
-        return None;
+fn number(frame: &[u8]) -> u32 {
+    match frame.get(7..10) {
+        Some(&[a, b, c]) => u32::from_le_bytes([a, b, c, 0]),
+        _ => 0,
     }
-    let payload = frame.get(HEADER..body)?;
-    if id == LANDING_TARGET {
-        return Some(landing_target(payload).map(Received::Target));
-    }
-    let message = MavMessage::parse(MavlinkVersion::V2, id, payload).ok();
-    Some(message.map(|m| Received::Other(Box::new(m))))
 }
 
-fn landing_target(payload: &[u8]) -> Option<LandingTarget> {
-    // Zeros at the end are cut off by the sender.
-    let mut full = [0; LANDING_TARGET_LEN];
-    full.get_mut(..payload.len())?.copy_from_slice(payload);
-    let float = |at: usize| {
-        let four = full.get(at..at + 4).and_then(|b| b.try_into().ok());
-        four.map_or(f32::NAN, f32::from_le_bytes)
-    };
-    let (time, _) = full.split_first_chunk::<8>()?;
-    Some(LandingTarget {
-        time_usec: u64::from_le_bytes(*time),
-        angle_x: float(8),
-        angle_y: float(12),
-        distance: float(16),
-        frame: *full.get(29)?,
-        position: [float(30), float(34), float(38)],
-        is_position_valid: *full.get(59)? == 1,
+fn has_right_checksum(frame: &[u8], body: usize) -> bool {
+    let extra = MavMessage::extra_crc(number(frame));
+    let sum = frame
+        .get(1..body)
+        .map(|b| mavlink::calculate_crc(b, extra).to_le_bytes());
+    sum.is_some_and(|sum| frame.get(body..body + CHECKSUM) == Some(sum.as_slice()))
+}
+
+/// `None` when the content is not understood.
+fn read(frame: &[u8], body: usize) -> Option<Received> {
+    let payload = frame.get(HEADER..body)?;
+    Some(Received {
+        system_id: *frame.get(5)?,
+        component_id: *frame.get(6)?,
+        message: MavMessage::parse(MavlinkVersion::V2, number(frame), payload).ok()?,
     })
 }
 
