@@ -261,12 +261,53 @@ fn a_network_without_its_manifest_or_with_anothers_is_refused() {
         ("sha256 = \"", "sha256 = \"00", "SHA-256"),
         ("temperature", "temprature", "temprature"),
         ("[input]\nwidth = ", "[input]\nwidth = 1", "input"),
+        (
+            "form = \"weights-int8\"",
+            "form = \"int8\"",
+            "would run in float",
+        ),
     ] {
         let changed = manifest.replacen(from, to, 1);
         assert_ne!(changed, manifest, "{from} must occur");
         std::fs::write(dir.path().join("landing.toml"), changed).unwrap();
         assert_exit(&f.run(&args), 2, &[said, "landing"]);
     }
+}
+
+#[test]
+fn a_video_cut_in_the_middle_ends_there_with_a_warning() {
+    let video = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bframes.mp4");
+    let whole = std::fs::read(video).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (cut, out) = (dir.path().join("cut.mp4"), dir.path().join("out"));
+    std::fs::write(&cut, &whole[..whole.len() * 2 / 3]).unwrap();
+    let (input, to) = (cut.display().to_string(), out.display().to_string());
+    let args = ["replay", &input, "--height", "10", "--hfov", "70", "--out"];
+    let output = alight(&[&args[..], &[&to]].concat());
+    assert_exit(&output, 0, &["cut.mp4"]);
+    let decided = lines(&out).len();
+    assert!((1..24).contains(&decided), "{decided} of 24 frames");
+    let warnings = summary(&out)["warnings"].to_string();
+    assert!(warnings.len() > 4, "no warning: {}", summary(&out));
+}
+
+#[test]
+fn a_calibrated_lens_takes_the_place_of_the_field_of_view() {
+    let f = Folder::with_pictures(&["a.png"]);
+    let config = f.dir.path().join("c.toml");
+    let lens = f.dir.path().join("lens.yaml");
+    std::fs::write(&config, "[camera]\ncalibration = \"lens.yaml\"\n").unwrap();
+    let yaml = "image_width: 300\nimage_height: 200\ndistortion_model: plumb_bob\n\
+        camera_matrix: {rows: 3, cols: 3, data: [214.2, 0, 150, 0, 214.2, 100, 0, 0, 1]}\n\
+        distortion_coefficients: {rows: 1, cols: 5, data: [-0.1, 0.02, 0, 0, 0]}\n";
+    std::fs::write(&lens, yaml).unwrap();
+    let config = config.display().to_string();
+    let args = ["--height", "10", "--config", &config];
+    assert_exit(&f.run(&args), 0, &[]);
+    let reason = lines(&f.out())[0]["reason"].to_string();
+    assert!(!reason.contains("pose"), "{reason}");
+    std::fs::write(&lens, yaml.replace("plumb_bob", "cylinder")).unwrap();
+    assert_exit(&f.run(&args), 2, &["lens.yaml", "cylinder"]);
 }
 
 #[test]
