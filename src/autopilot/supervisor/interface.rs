@@ -165,3 +165,22 @@ pub struct Output {
     /// Call again no later than this, even if nothing comes in.
     pub next: MonoTime,
 }
+
+/// What the supervisor did since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Landings started.
+    pub starts: u32,
+    /// Stops by a mode change (BRAKE or AUTO.LOITER), for whatever reason.
+    pub aborts: u32,
+    /// Stops in place on the way to a site.
+    pub holds: u32,
+    /// Other sites taken after the first one.
+    pub reroutes: u32,
+    /// Climbs to look again.
+    pub climbs: u32,
+    /// Vehicles given back.
+    pub hand_backs: u32,
+    /// Touch-downs.
+    pub landings: u32,
+}
