@@ -24,6 +24,9 @@ const THRUST_LAG_S: f64 = 0.1;
 const KP_PLACE: f64 = 1.0;
 const KP_SPEED: f64 = 2.2;
 const KI_SPEED: f64 = 1.1;
+/// How fast the asked speed follows the wanted one, 1/s, and how fast its acceleration may change, m/s^3.
+const KP_SHAPE: f64 = 2.5;
+const JERK: f64 = 6.0;
 /// Longest acceleration that the integral may hold against the wind, m/s^2.
 const INTEGRAL_MAX: f64 = 4.0;
 
@@ -124,7 +127,9 @@ pub struct Thrust {
 /// The flight controller's inner loop: places to speeds, speeds to forces.
 #[derive(Debug, Clone, Default)]
 pub struct Controller {
+    /// Speed asked for, and its change: what is wanted, without jerks.
     speed: Vector3<f64>,
+    accel: Vector2<f64>,
     integral: Vector3<f64>,
 }
 
@@ -163,19 +168,19 @@ impl Controller {
                     .fixed_rows_mut::<2>(0)
                     .copy_from(&belief.velocity.xy());
                 self.integral.fixed_rows_mut::<2>(0).fill(0.0);
+                self.accel = Vector2::zeros();
                 return capped(accel, GRAVITY * limits.tilt_rad.tan());
             }
         };
-        let change = capped(
-            capped(speed, limits.speed_m_s) - self.speed.xy(),
-            limits.accel_m_s2 * dt,
-        );
-        let shaped = self.speed.xy() + change;
+        let lack = capped(speed, limits.speed_m_s) - self.speed.xy();
+        let wish = capped(lack * KP_SHAPE, limits.accel_m_s2);
+        self.accel += capped(wish - self.accel, JERK * dt);
+        let shaped = self.speed.xy() + self.accel * dt;
         self.speed.fixed_rows_mut::<2>(0).copy_from(&shaped);
         let error = shaped - belief.velocity.xy();
         let integral = capped(self.integral.xy() + error * (KI_SPEED * dt), INTEGRAL_MAX);
         self.integral.fixed_rows_mut::<2>(0).copy_from(&integral);
-        let wish = change / dt + error * KP_SPEED + integral;
+        let wish = self.accel + error * KP_SPEED + integral;
         capped(wish, GRAVITY * limits.tilt_rad.tan())
     }
 

@@ -243,6 +243,12 @@ impl Flight {
             };
         }
         let (horizontal, vertical, heading) = match self.mode {
+            // Down is down: what the target seems to do from the ground means nothing.
+            Mode::Land | Mode::PrecLand if at.is_on_ground => (
+                Horizontal::Tilt(Vector2::zeros()),
+                Vertical::Rate(0.5),
+                Heading::Keep,
+            ),
             Mode::Guided => self.guided(at),
             Mode::Land => {
                 let (across, down) = self.land(at, say);

@@ -27,6 +27,8 @@ struct Bench {
     autopilot: SimAutopilot,
     parser: Parser,
     received: Vec<m::MavMessage>,
+    /// Texts, with the second when they came.
+    heard: Vec<(f64, String)>,
     sequence: u8,
 }
 
@@ -36,6 +38,7 @@ impl Bench {
             autopilot: SimAutopilot::new(config),
             parser: Parser::default(),
             received: Vec::new(),
+            heard: Vec::new(),
             sequence: 0,
         }
     }
@@ -71,6 +74,11 @@ impl Bench {
         self.autopilot.transmit(&mut bytes);
         self.parser.push(&bytes);
         while let Some(received) = self.parser.next() {
+            if let m::MavMessage::STATUSTEXT(text) = &received.message {
+                let at = self.now().as_secs_f64();
+                self.heard
+                    .push((at, text.text.to_str().unwrap().to_owned()));
+            }
             self.received.push(received.message);
         }
     }
@@ -109,14 +117,18 @@ impl Bench {
         self.command(command, [id, 1e6 / hz, 0.0]);
     }
 
-    fn texts(&self) -> Vec<String> {
-        self.received
-            .iter()
-            .filter_map(|m| match m {
-                m::MavMessage::STATUSTEXT(t) => Some(t.text.to_str().unwrap().to_owned()),
-                _ => None,
-            })
-            .collect()
+    fn texts(&self) -> Vec<&str> {
+        self.heard.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    fn has_said(&self, text: &str) -> bool {
+        self.texts().contains(&text)
+    }
+
+    /// Seconds from one text to another.
+    fn seconds_between(&self, first: &str, second: &str) -> f64 {
+        let at = |text| self.heard.iter().find(|(_, t)| t == text).unwrap().0;
+        at(second) - at(first)
     }
 
     fn last_ack(&self) -> Option<(m::MavCmd, m::MavResult)> {
@@ -245,8 +257,8 @@ struct Stream {
     delay: usize,
     /// It ends below this height, metres.
     stop_below_m: f64,
-    /// How far each sample wanders about its regular time, seconds.
-    jitter_s: f64,
+    /// How much too late the second sample comes, seconds.
+    late_s: f64,
     /// `time_usec` of a sample sent so many seconds after the start.
     stamp: fn(f64) -> u64,
     longest_s: f64,
@@ -260,7 +272,7 @@ impl Stream {
             target: Vec3::new(5.0, 0.0, 0.0),
             delay: 0,
             stop_below_m: -1.0,
-            jitter_s: 0.0,
+            late_s: 0.0,
             stamp: |_| 0,
             longest_s: 150.0,
         }
@@ -291,7 +303,7 @@ impl Stream {
             furthest = furthest.max(bench.truth().position.horizontal_distance(&self.target));
             is_streaming &= bench.height() >= self.stop_below_m;
             let t = bench.now().secs_since(begin);
-            let shift = self.jitter_s * (f64::from(sent) * 2.4).sin();
+            let shift = if sent == 1 { self.late_s } else { 0.0 };
             if let (Some(form), true) = (self.form, is_streaming)
                 && t >= f64::from(sent) / self.hz + shift
             {
