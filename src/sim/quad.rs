@@ -207,7 +207,17 @@ impl Controller {
             .clamp(-2.0 * GRAVITY, -0.3 * GRAVITY)
     }
 
-    /// Forgets what it learned of the wind: after a start, or on the ground.
+    /// One that has hovered for a while in this wind, m/s.
+    #[must_use]
+    pub fn trimmed(wind: &Vector3<f64>) -> Self {
+        let push = wind.xy() * -DRAG;
+        Self {
+            integral: Vector3::new(push.x, push.y, 0.0),
+            ..Self::default()
+        }
+    }
+
+    /// Forgets what it learned of the wind: on the ground.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
@@ -234,7 +244,17 @@ pub struct Quad {
 }
 
 impl Quad {
-    /// At rest in the air (or on the ground, at z = 0).
+    /// At rest in the air (or on the ground, at z = 0), leaning into this wind, m/s.
+    #[must_use]
+    pub fn hovering(position: Vector3<f64>, yaw: f64, wind: &Vector3<f64>) -> Self {
+        let mut quad = Self::at(position, yaw);
+        if !quad.is_on_ground() {
+            quad.tilt = wind.xy() * -DRAG;
+        }
+        quad
+    }
+
+    /// At rest in calm air (or on the ground, at z = 0).
     #[must_use]
     pub fn at(position: Vector3<f64>, yaw: f64) -> Self {
         Self {

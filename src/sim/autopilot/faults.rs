@@ -19,6 +19,7 @@ pub(super) struct Faults {
     silent: Option<MonoTime>,
     cut: Option<MonoTime>,
     booting: Option<MonoTime>,
+    lost: Option<MonoTime>,
     gust: Option<MonoTime>,
     range: Option<MonoTime>,
 }
@@ -34,6 +35,11 @@ impl Faults {
 
     pub(super) fn is_link_cut(&self, now: MonoTime) -> bool {
         lasts(self.cut, now)
+    }
+
+    /// The estimator says that it does not know where it is.
+    pub(super) fn is_lost(&self, now: MonoTime) -> bool {
+        lasts(self.lost, now)
     }
 
     pub(super) fn is_booting(&self, now: MonoTime) -> bool {
@@ -114,6 +120,11 @@ impl SimAutopilot {
         self.estimate.belief.position += by;
         self.flight.shift(&by);
         self.look();
+    }
+
+    /// The estimator reports for a while that its position is not good; it flies on as before.
+    pub fn doubt_position(&mut self, time: Duration) {
+        self.faults.lost = Some(self.now.after(time));
     }
 
     /// The range sensor fails for a while.

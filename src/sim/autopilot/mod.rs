@@ -139,7 +139,8 @@ impl SimAutopilot {
             config.start.y(),
             config.start.z().min(0.0),
         );
-        let quad = Quad::at(start, config.yaw_rad);
+        let weather = Weather::new(config.wind);
+        let quad = Quad::hovering(start, config.yaw_rad, &weather.mean());
         let mut estimator = Estimator::new(config.noise, &mut chance);
         let estimate = estimator.step(&quad, None, DT, &mut chance);
         let mut home = estimator.error() + start;
@@ -151,8 +152,8 @@ impl SimAutopilot {
         Self {
             now: MonoTime::ZERO,
             boot_at,
-            weather: Weather::new(config.wind),
-            controller: Controller::default(),
+            controller: Controller::trimmed(&weather.mean()),
+            weather,
             estimate,
             range: RangeSensor::new(config.range),
             truth: Truth {

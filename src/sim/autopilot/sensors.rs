@@ -36,9 +36,14 @@ impl Weather {
             let draw = Vector3::new(chance.normal(), chance.normal(), 0.5 * chance.normal());
             self.gust += draw * kick - self.gust * (dt / time);
         }
+        self.mean() + self.gust + self.extra
+    }
+
+    /// Without gusts, m/s.
+    pub(super) fn mean(&self) -> Vector3<f64> {
         let (sin, cos) = self.mean.from_rad.sin_cos();
         // Wind is named after where it comes from.
-        Vector3::new(-cos, -sin, 0.0) * self.mean.speed_m_s + self.gust + self.extra
+        Vector3::new(-cos, -sin, 0.0) * self.mean.speed_m_s
     }
 }
 

@@ -9,6 +9,7 @@ use crate::time::MonoTime;
 pub(super) mod id {
     pub(in super::super) const HEARTBEAT: u32 = 0;
     pub(in super::super) const SYS_STATUS: u32 = 1;
+    pub(in super::super) const SYSTEM_TIME: u32 = 2;
     pub(in super::super) const ATTITUDE: u32 = 30;
     pub(in super::super) const ATTITUDE_QUATERNION: u32 = 31;
     pub(in super::super) const LOCAL_POSITION_NED: u32 = 32;
@@ -17,6 +18,7 @@ pub(super) mod id {
     pub(in super::super) const RC_CHANNELS: u32 = 65;
     pub(in super::super) const TIMESYNC: u32 = 111;
     pub(in super::super) const DISTANCE_SENSOR: u32 = 132;
+    pub(in super::super) const ALTITUDE: u32 = 141;
     pub(in super::super) const BATTERY_STATUS: u32 = 147;
     pub(in super::super) const WIND: u32 = 168;
     pub(in super::super) const EKF_STATUS_REPORT: u32 = 193;
@@ -26,10 +28,13 @@ pub(super) mod id {
     pub(in super::super) const EXTENDED_SYS_STATE: u32 = 245;
 }
 
+/// How many messages each autopilot has.
+const KINDS: usize = 17;
 /// `ArduPilot`: only the heartbeat comes unasked. The number 0 means on request only.
-const ARDUPILOT: [(u32, u32); 15] = [
+const ARDUPILOT: [(u32, u32); KINDS] = [
     (id::HEARTBEAT, 1000),
     (id::SYS_STATUS, 0),
+    (id::SYSTEM_TIME, 0),
     (id::ATTITUDE, 0),
     (id::ATTITUDE_QUATERNION, 0),
     (id::LOCAL_POSITION_NED, 0),
@@ -43,11 +48,14 @@ const ARDUPILOT: [(u32, u32); 15] = [
     (id::HOME_POSITION, 0),
     (id::EXTENDED_SYS_STATE, 0),
     (id::TIMESYNC, 0),
+    (id::ALTITUDE, 0),
 ];
 /// PX4's set on an onboard link, milliseconds.
-const PX4: [(u32, u32); 15] = [
+const PX4: [(u32, u32); KINDS] = [
     (id::HEARTBEAT, 1000),
     (id::SYS_STATUS, 200),
+    (id::SYSTEM_TIME, 1000),
+    (id::ALTITUDE, 100),
     (id::ATTITUDE, 20),
     (id::ATTITUDE_QUATERNION, 20),
     (id::LOCAL_POSITION_NED, 30),
@@ -76,7 +84,7 @@ struct Stream {
 /// The timetable.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
-    all: [Stream; 15],
+    all: [Stream; KINDS],
 }
 
 impl Streams {

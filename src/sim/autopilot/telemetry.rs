@@ -21,6 +21,8 @@ impl SimAutopilot {
         match id {
             id::HEARTBEAT => self.send_heartbeat(),
             id::SYS_STATUS => self.send_sys_status(),
+            id::SYSTEM_TIME => self.send_time(),
+            id::ALTITUDE => self.send_altitude(),
             id::ATTITUDE => self.send_attitude(),
             id::ATTITUDE_QUATERNION => self.send_quaternion(),
             id::LOCAL_POSITION_NED => self.send_local_position(),
@@ -277,6 +279,28 @@ impl SimAutopilot {
         self.send(&data);
     }
 
+    fn send_time(&mut self) {
+        self.send(&m::SYSTEM_TIME_DATA {
+            // Noon of a day in November 2025, plus what has passed since the boot.
+            time_unix_usec: 1_764_072_000_000_000 + self.boot_ns() as u64 / 1000,
+            time_boot_ms: self.boot_ms(),
+        });
+    }
+
+    fn send_altitude(&mut self) {
+        let height = self.flight.home.z - self.estimate.belief.position.z;
+        let above_sea = self.config.origin.altitude_m + self.estimate.height_m();
+        self.send(&m::ALTITUDE_DATA {
+            time_usec: self.boot_ns() as u64 / 1000,
+            altitude_monotonic: above_sea as f32,
+            altitude_amsl: above_sea as f32,
+            altitude_local: self.estimate.height_m() as f32,
+            altitude_relative: height as f32,
+            altitude_terrain: f32::NAN,
+            bottom_clearance: self.range.metres().map_or(f32::NAN, |m| m as f32),
+        });
+    }
+
     fn send_range(&mut self) {
         let Some(range) = self.config.range else {
             return;
@@ -308,11 +332,11 @@ impl SimAutopilot {
     }
 
     fn send_wind_cov(&mut self) {
-        let wind = self.weather.mean;
+        let wind = self.weather.mean();
         let mut data = m::WIND_COV_DATA::DEFAULT;
         data.time_usec = self.boot_ns() as u64 / 1000;
-        data.wind_x = (-wind.from_rad.cos() * wind.speed_m_s) as f32;
-        data.wind_y = (-wind.from_rad.sin() * wind.speed_m_s) as f32;
+        data.wind_x = wind.x as f32;
+        data.wind_y = wind.y as f32;
         self.send(&data);
     }
 
@@ -327,6 +351,10 @@ impl SimAutopilot {
             | F::EKF_PRED_POS_HORIZ_REL
             | F::EKF_PRED_POS_HORIZ_ABS;
         flags.set(F::EKF_POS_VERT_AGL, self.config.range.is_some());
+        if self.faults.is_lost(self.now) {
+            flags.remove(F::EKF_POS_HORIZ_REL | F::EKF_POS_HORIZ_ABS);
+            flags.insert(F::EKF_CONST_POS_MODE);
+        }
         let mut data = m::EKF_STATUS_REPORT_DATA::DEFAULT;
         data.velocity_variance = 0.05;
         data.pos_horiz_variance = 0.05;
@@ -354,6 +382,11 @@ impl SimAutopilot {
             | F::ESTIMATOR_POS_VERT_ABS
             | F::ESTIMATOR_PRED_POS_HORIZ_REL
             | F::ESTIMATOR_PRED_POS_HORIZ_ABS;
+        if self.faults.is_lost(self.now) {
+            let gone = F::ESTIMATOR_POS_HORIZ_REL | F::ESTIMATOR_POS_HORIZ_ABS;
+            data.flags.remove(gone);
+            data.flags.insert(F::ESTIMATOR_CONST_POS_MODE);
+        }
         self.send(&data);
     }
 

@@ -469,3 +469,21 @@ fn rtl_flies_home_and_lands() {
     assert!(!bench.truth().is_armed);
     assert!(bench.truth().position.norm() < 0.2);
 }
+
+#[test]
+fn gusts_move_a_landing_by_decimetres() {
+    let mut config = copter(1);
+    config.wind.speed_m_s = 8.0;
+    config.wind.turbulence = 0.25;
+    for seed in 1..=6 {
+        config.seed = seed;
+        let mut bench = Bench::new(config.clone());
+        Stream::new(POSITION)
+            .fly(&mut bench, LAND, 0.0)
+            .landed_off(0.0, 0.3);
+        let mut bench = Bench::new(config.clone());
+        Stream::silent()
+            .fly(&mut bench, LAND, 0.0)
+            .landed_off(4.4, 5.6);
+    }
+}

@@ -34,6 +34,7 @@ fn px4_streams_its_set_unasked() {
 
 #[rstest]
 #[case::sys_status(1)]
+#[case::system_time(2)]
 #[case::attitude(30)]
 #[case::quaternion(31)]
 #[case::local_position(32)]
@@ -80,6 +81,29 @@ fn a_message_that_does_not_exist_is_denied() {
             m::MavResult::MAV_RESULT_DENIED
         };
         assert_eq!(result, expected);
+    }
+}
+
+#[test]
+fn the_estimator_says_whether_it_knows_where_it_is() {
+    let flags = |config: SimConfig, doubts: bool| {
+        let mut bench = Bench::new(config);
+        bench.ask_for(193.0, 10.0);
+        if doubts {
+            bench.autopilot.doubt_position(Duration::from_secs(3));
+        }
+        bench.run(2.0);
+        let told = bench.received.iter().rev().find_map(|m| match m {
+            m::MavMessage::EKF_STATUS_REPORT(e) => Some(e.flags.bits()),
+            m::MavMessage::ESTIMATOR_STATUS(e) => Some(e.flags.bits()),
+            _ => None,
+        });
+        told.unwrap()
+    };
+    for dialect in [Dialect::ArduPilot, Dialect::Px4] {
+        let config = SimConfig::new(dialect, 1);
+        assert_eq!(flags(config.clone(), false) & 0x90, 0x10);
+        assert_eq!(flags(config, true) & 0x90, 0x80);
     }
 }
 
