@@ -487,3 +487,28 @@ fn gusts_move_a_landing_by_decimetres() {
             .landed_off(4.4, 5.6);
     }
 }
+
+#[test]
+fn without_plnd_enabled_a_target_means_nothing() {
+    let config = SimConfig {
+        has_precland: false,
+        ..copter(1)
+    };
+    let mut bench = Bench::new(config);
+    Stream::new(POSITION)
+        .fly(&mut bench, LAND, 0.0)
+        .landed_off(4.9, 5.1);
+    assert!(bench.texts().is_empty());
+}
+
+#[test]
+#[expect(deprecated, reason = "both autopilots still obey it")]
+fn the_old_set_mode_works_too() {
+    let mut bench = Bench::new(copter(1));
+    bench.send(&m::SET_MODE_DATA {
+        custom_mode: 17,
+        target_system: 1,
+        base_mode: m::MavModeFlag::MAV_MODE_FLAG_CUSTOM_MODE_ENABLED,
+    });
+    assert_eq!(bench.truth().mode, Mode::Hold);
+}

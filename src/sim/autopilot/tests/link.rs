@@ -196,7 +196,6 @@ fn a_signed_frame_is_passed_over() {
     let sum = mavlink::calculate_crc(&frame[1..body], extra).to_le_bytes();
     frame[body..body + 2].copy_from_slice(&sum);
     frame.extend([0; 13]);
-    frame.extend_from_slice(raw.raw_bytes().get(..0).unwrap());
     bench.autopilot.receive(&frame, bench.autopilot.now());
     assert_eq!(bench.truth().mode, crate::vehicle::Mode::Guided);
     // The next frame is found.
@@ -205,7 +204,7 @@ fn a_signed_frame_is_passed_over() {
 }
 
 #[test]
-fn a_thousand_times_real_time_is_cheap() {
+fn it_flies_hundreds_of_times_faster_than_real_time() {
     let mut bench = Bench::new(SimConfig::new(Dialect::Px4, 1));
     #[expect(clippy::disallowed_methods, reason = "a test of speed")]
     let start = std::time::Instant::now();
