@@ -32,14 +32,23 @@ struct Ground {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Altimeter {
     ground: Option<Ground>,
+    /// The newest sample ever used: under another epoch it proves nothing again.
+    used_at: Option<MonoTime>,
 }
 
+/// An altitude over the take-off point that is surer than this was checked against a range sensor, metres.
+const CHECKED_SD_M: f64 = 2.0;
+
+/// An older sample is not joined with where the vehicle is now, seconds: it has moved since.
+const FIRST_USE_S: f64 = 0.5;
+
 /// A source's worth; `None` for one that no command may rest on.
-fn rank(source: HeightSource, allow_relative: bool) -> Option<u8> {
-    match source {
+fn rank(height: &HeightAboveGround, allow_relative: bool) -> Option<u8> {
+    let is_trusted = allow_relative || height.sd_m <= CHECKED_SD_M;
+    match height.source {
         HeightSource::RangeSensor | HeightSource::Simulated => Some(2),
         HeightSource::Terrain => Some(1),
-        HeightSource::RelativeAltitude if allow_relative => Some(0),
+        HeightSource::RelativeAltitude if is_trusted => Some(0),
         HeightSource::RelativeAltitude | HeightSource::Given => None,
     }
 }
@@ -66,11 +75,13 @@ impl Altimeter {
             .ground
             .filter(|g| g.epoch == r.epoch && is_fresh(g.at, now, r.max_age_s));
         if let Some(new) = newest.and_then(|h| Self::ground(h, r, now))
+            && self.used_at.is_none_or(|at| new.at > at)
             && self
                 .ground
                 .is_none_or(|g| new.at > g.at && new.rank >= g.rank)
         {
             self.ground = Some(new);
+            self.used_at = Some(new.at);
         }
         let ground = self.ground?;
         let metres = ground.down_m - r.here_down_m;
@@ -83,11 +94,11 @@ impl Altimeter {
 
     fn ground(h: &Stamped<HeightAboveGround>, r: &Reading, now: MonoTime) -> Option<Ground> {
         let is_usable = h.value.metres.is_finite() && h.value.sd_m.is_finite();
-        let is_usable = is_usable && h.value.sd_m >= 0.0 && is_fresh(h.at, now, r.max_age_s);
+        let is_usable = is_usable && h.value.sd_m >= 0.0 && is_fresh(h.at, now, FIRST_USE_S);
         Some(Ground {
             down_m: r.here_down_m + h.value.metres,
             sd_m: h.value.sd_m,
-            rank: rank(h.value.source, r.allow_relative)?,
+            rank: rank(&h.value, r.allow_relative)?,
             at: h.at,
             epoch: r.epoch,
         })
@@ -165,6 +176,6 @@ mod tests {
         assert!(a.read(Some(&h), &reading(-10.0), at(0.0)).is_some());
         let mut r = reading(-10.0);
         r.epoch = 2;
-        assert_eq!(a.read(None, &r, at(0.5)), None);
+        assert_eq!(a.read(Some(&h), &r, at(0.3)), None);
     }
 }

@@ -58,8 +58,7 @@ impl Supervisor {
             Detour::Unused => self.consider_detour(&mut s, f, orders),
             Detour::Out(mode, since) => self.go_on_detour(&mut s, (mode, since), f, orders),
             Detour::Back => {
-                let times = self.times();
-                let is_late = self.grip.is_some_and(|g| g.is_overdue(&times, f.now));
+                let is_late = self.is_overdue(s.ordered, f);
                 if self.ask_mode(s.ordered, f, orders) || is_late {
                     self.grip = None;
                     s.detour = Detour::Used;
@@ -155,15 +154,13 @@ impl Supervisor {
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
-        let times = self.times();
         let is_over = match mode {
             Mode::Hold => {
                 s.target.is_some() || f.now.secs_since(since) >= self.config.assist.hold_s
             }
             _ => s.target.is_none(),
         };
-        let is_late = self.grip.is_some_and(|g| g.is_overdue(&times, f.now));
-        if is_over || is_late {
+        if is_over || self.is_overdue(mode, f) {
             s.detour = Detour::Back;
             self.ask_mode(s.ordered, f, orders);
         } else {

@@ -205,8 +205,8 @@ impl Supervisor {
     /// Asks for GUIDED until it shows; PX4 wants a stream of setpoints first.
     pub(super) fn engage(&mut self, mut s: Engaging, f: &Facts<'_>, orders: &mut Orders) {
         let times = self.times();
-        let is_overdue = self.grip.is_some_and(|g| g.is_overdue(&times, f.now))
-            || f.now.secs_since(s.since) > 2.0 * times.deadline_s;
+        let is_overdue =
+            self.is_overdue(Mode::Guided, f) || f.now.secs_since(s.since) > 2.0 * times.deadline_s;
         if is_overdue {
             let reason = f.trouble().unwrap_or(Reason::ModeRefused(Mode::Guided));
             return self.transition_to_aborted(reason, After::HandBack, f, orders);

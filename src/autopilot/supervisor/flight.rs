@@ -63,13 +63,15 @@ impl Supervisor {
         if is_over && height.low_m <= last_gate_m + COMMIT_SLACK_M {
             return self.transition_to_committed(s.target, &place, f, orders);
         }
-        let is_earned = s.target.go_at.is_some_and(|at| at > s.earned_by);
+        let is_earned = s.gate_m > last_gate_m && s.target.go_at.is_some_and(|at| at > s.earned_by);
         if is_over && is_earned && height.low_m <= s.gate_m + d.gate_lead_m {
             s.gate_m = self.next_gate_m(height.low_m.min(s.gate_m + d.gate_lead_m), &height);
             s.earned_by = s.target.go_at.unwrap_or(s.earned_by);
         }
-        // Another source of height may move the commit height up.
-        s.gate_m = s.gate_m.max(last_gate_m);
+        // Another source of height may move the commit height up, and an edge of the ground the height: the gate rises
+        // with them, so that no setpoint lies further down than one gate.
+        let deepest_m = self.config.descent.gate_max_step_m + self.config.descent.gate_lead_m;
+        s.gate_m = s.gate_m.max(last_gate_m).max(height.low_m - deepest_m);
         let down_m = place.position.down() + height.low_m - s.gate_m;
         let to = Vec3::new(s.target.place.north_m, s.target.place.east_m, down_m);
         self.fly_to(to, f, orders);

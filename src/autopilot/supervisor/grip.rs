@@ -89,10 +89,10 @@ impl Grip {
         is_due
     }
 
-    /// Whether the request has been sent for longer than it may take.
-    pub(super) fn is_overdue(&self, times: &Times, now: MonoTime) -> bool {
+    /// Whether the request for a mode has been sent for longer than it may take.
+    pub(super) fn is_overdue(&self, mode: Mode, times: &Times, now: MonoTime) -> bool {
         let is_late = |(first, _)| now.secs_since(first) > times.deadline_s;
-        !self.is_shown && self.sent.is_some_and(is_late)
+        self.commanded == mode && !self.is_shown && self.sent.is_some_and(is_late)
     }
 }
 
@@ -158,8 +158,8 @@ mod tests {
     fn a_request_that_never_shows_is_overdue() {
         let mut grip = Grip::over(Mode::Loiter);
         grip.ask(Mode::Guided, Mode::Loiter, &TIMES, at(0.0));
-        assert!(!grip.is_overdue(&TIMES, at(5.0)));
+        assert!(!grip.is_overdue(Mode::Guided, &TIMES, at(5.0)));
         grip.ask(Mode::Guided, Mode::Loiter, &TIMES, at(5.0));
-        assert!(grip.is_overdue(&TIMES, at(5.1)));
+        assert!(grip.is_overdue(Mode::Guided, &TIMES, at(5.1)));
     }
 }

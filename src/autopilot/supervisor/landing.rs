@@ -46,8 +46,7 @@ impl Supervisor {
             let after = After::LookAgain { climbs: true };
             return self.transition_to_aborted(reason, after, f, orders);
         }
-        let times = self.times();
-        if self.grip.is_some_and(|g| g.is_overdue(&times, f.now)) {
+        if self.is_overdue(mode, f) {
             let reason = Reason::ModeRefused(mode);
             return self.transition_to_aborted(reason, After::HandBack, f, orders);
         }
@@ -135,26 +134,24 @@ impl Supervisor {
     }
 
     pub(super) fn abort(&mut self, mut s: Aborted, f: &Facts<'_>, orders: &mut Orders) {
-        let times = self.times();
         self.state = State::Aborted(s);
         if let (After::Return(delay_s), Some(held_at)) = (s.after, s.held_at)
             && f.now.secs_since(held_at) >= delay_s
         {
-            let is_returning = self.ask_mode(Mode::Rtl, f, orders);
-            let is_late = self.grip.is_some_and(|g| g.is_overdue(&times, f.now));
-            if is_returning || is_late {
+            if self.is_overdue(Mode::Rtl, f) || self.ask_mode(Mode::Rtl, f, orders) {
                 self.transition_to_handed_back(s.reason, orders);
             }
             return;
+        }
+        if self.is_overdue(Mode::Hold, f)
+            || f.now.secs_since(s.since) > SILENCE_S && s.held_at.is_none()
+        {
+            return self.transition_to_handed_back(Reason::HoldNotShown, orders);
         }
         if self.ask_mode(Mode::Hold, f, orders) {
             s.held_at.get_or_insert(f.now);
             self.state = State::Aborted(s);
             return self.after_hold(&s, f, orders);
-        }
-        let is_late = self.grip.is_some_and(|g| g.is_overdue(&times, f.now));
-        if is_late || f.now.secs_since(s.since) > SILENCE_S {
-            return self.transition_to_handed_back(Reason::HoldNotShown, orders);
         }
         if let (Some(Mode::Guided), Some(station), Ok(place)) = (f.shown(), s.station, f.place)
             && self.last_epoch == Some(f.vehicle.epoch)

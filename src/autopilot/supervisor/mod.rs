@@ -429,6 +429,12 @@ impl Supervisor {
         station
     }
 
+    /// A mode that was asked for has not shown in time.
+    fn is_overdue(&self, mode: Mode, f: &Facts<'_>) -> bool {
+        let times = self.times();
+        self.grip.is_some_and(|g| g.is_overdue(mode, &times, f.now))
+    }
+
     fn times(&self) -> Times {
         Times {
             retry_s: self.config.engage.mode_retry_s,

@@ -53,9 +53,7 @@ impl Refusal {
             Self::NotInAir => "the vehicle is not known to be in the air",
             Self::EstimatorUnhealthy => "the autopilot's position is not known to be good",
             Self::NoPose => "position or attitude are missing or old",
-            Self::NoHeight => {
-                "no trustworthy height: fit a range sensor, or allow relative altitude"
-            }
+            Self::NoHeight => "no height to trust: range sensor? relative altitude?",
             Self::CameraNotCalibrated => "the camera is not calibrated",
             Self::PipelineFault => "a stage of the pipeline is late or broken",
             Self::SticksMoved => "a stick is not at rest",
