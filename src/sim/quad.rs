@@ -449,6 +449,25 @@ mod tests {
     }
 
     #[test]
+    fn it_does_not_jerk() {
+        let mut quad = Quad::at(Vector3::new(0.0, 0.0, -20.0), 0.0);
+        let mut controller = Controller::default();
+        for step in 0..40 {
+            let belief = Belief {
+                position: quad.position,
+                velocity: quad.velocity,
+                yaw: quad.yaw,
+            };
+            let thrust = controller.step(&go(30.0, 0.0, -20.0), &belief, &Limits::default(), DT);
+            // The asked acceleration grows by 6 m/s^3, and the lag of the body is made up for.
+            let most = 0.2 + 0.13 * f64::from(step);
+            assert!(thrust.force.x < most, "{} at step {step}", thrust.force.x);
+            quad.step(&thrust, &Vector3::zeros(), DT);
+        }
+        assert!(quad.acceleration.x > 1.5);
+    }
+
+    #[test]
     fn hovering_in_wind_leans_into_it() {
         let mut quad = Quad::at(Vector3::new(0.0, 0.0, -20.0), 0.0);
         fly(

@@ -352,7 +352,7 @@ fn a_setpoint_in_frame_12_is_rejected_silently_the_vehicle_stops_and_stays() {
     bench.run(4.0);
     assert!(bench.truth().velocity_m_s.north() > 2.0);
     bench.received.clear();
-    bench.send(&local(BODY_FRD, PLACE_ONLY, [5.0, 0.0, 0.0], [0.0; 3]));
+    bench.send(&local(BODY_FRD, PLACE_ONLY, [60.0, 0.0, 0.0], [0.0; 3]));
     bench.run(5.0);
     let stopped = bench.truth().position;
     assert!(stopped.north() < 30.0 && bench.truth().velocity_m_s.norm() < 0.1);

@@ -180,6 +180,16 @@ fn a_low_battery_acts_as_configured(#[case] battery_action: BatteryAction, #[cas
 }
 
 #[test]
+fn only_ardupilots_texts_reach_the_companion() {
+    for (config, texts) in both(1).into_iter().zip([1, 0]) {
+        let mut bench = Bench::new(config);
+        bench.autopilot.set_battery(0.1);
+        bench.run(1.0);
+        assert_eq!(bench.texts().len(), texts);
+    }
+}
+
+#[test]
 fn a_gust_pushes_it_and_it_comes_back() {
     let mut bench = Bench::new(SimConfig::new(Dialect::ArduPilot, 1));
     bench.run(3.0);
