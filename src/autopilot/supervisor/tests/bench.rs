@@ -28,6 +28,10 @@ pub(super) enum Said {
 }
 
 /// Everything a test may turn.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test bench, each on its own"
+)]
 pub(super) struct Bench {
     pub(super) supervisor: Supervisor,
     pub(super) t: f64,
@@ -397,6 +401,16 @@ pub(super) fn reach(name: &str) -> Bench {
             b.said = Said::Wait;
             b.until(name, 3.0, |b| matches!(b.state(), State::Holding(_)));
         }
+        _ => b = reach_late(name),
+    }
+    b
+}
+
+/// States from the commit height on, and those that follow a stop.
+fn reach_late(name: &str) -> Bench {
+    let mut b = Bench::command();
+    b.offer = Some((4.0, -3.0));
+    match name {
         "committing" => {
             b = reach("descending");
             b.obeys = false;

@@ -250,6 +250,7 @@ proptest! {
         b.offer = Some((3.0, 3.0));
         b.start();
         w.see(&b);
+        w.ours.extend([Mode::Loiter, Mode::Guided]);
         for event in &events {
             apply(&mut b, event);
             let ticks = match event { Event::Run(n) => usize::from(*n), _ => 1 };
