@@ -80,16 +80,14 @@ impl Facts<'_> {
     }
 }
 
-/// Fresh position of a healthy estimator; the height comes later.
+/// Fresh position of a healthy estimator; the height comes later. The parts of the pose are judged one by one, each by its
+/// own age: a height that comes less often does not make the position old.
 pub(super) fn place(
     input: &Input<'_>,
     limits: &FreshnessConfig,
     now: MonoTime,
 ) -> Result<Place, Reason> {
     let v = input.vehicle;
-    let pose = input
-        .pose
-        .filter(|p| is_fresh(p.at, now, limits.pose_max_age_s) && p.position.is_finite());
     let kinematics = v
         .kinematics
         .filter(|k| is_fresh(k.at, now, limits.pose_max_age_s))
@@ -97,7 +95,7 @@ pub(super) fn place(
     let has_attitude = v
         .attitude
         .is_some_and(|a| is_fresh(a.at, now, limits.pose_max_age_s) && a.value.is_finite());
-    let (Some(pose), Some(kinematics), true) = (pose, kinematics, has_attitude) else {
+    let (Some(kinematics), true) = (kinematics, has_attitude) else {
         return Err(Reason::PoseLost);
     };
     let is_good = v
@@ -108,7 +106,7 @@ pub(super) fn place(
     }
     let velocity = kinematics.value.velocity_m_s;
     Ok(Place {
-        position: pose.position,
+        position: kinematics.value.position + velocity * now.secs_since(kinematics.at).max(0.0),
         speed_m_s: velocity.north().hypot(velocity.east()),
         height: None,
     })

@@ -16,6 +16,15 @@ const COMMIT_SLACK_M: f64 = 0.5;
 /// Pushed off by more than so many times the allowed offset, it stops going down.
 const FAR_OFF: f64 = 3.0;
 
+/// What the frames must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// To go down: the whole disc seen, and GO.
+    Go,
+    /// To fly over to it: clear as far as seen and remembered. A vehicle that leans to speed up looks elsewhere.
+    Clear,
+}
+
 impl Supervisor {
     /// Freshness, once for everything that needs it: a GO of these places, a pose, and stages that are well.
     pub(super) fn has_go(&self, target: &Target, f: &Facts<'_>) -> bool {
@@ -26,22 +35,27 @@ impl Supervisor {
     }
 
     /// In GUIDED: why it may not go on to the site now.
-    fn stopped_by(&self, target: &Target, f: &Facts<'_>) -> Option<Reason> {
+    fn stopped_by(&self, target: &Target, need: Need, f: &Facts<'_>) -> Option<Reason> {
         if target.epoch != f.vehicle.epoch {
             return Some(Reason::PlacesLost);
         }
-        let is_go = self.has_go(target, f) && !target.is_objected_to();
-        f.trouble().or_else(|| (!is_go).then(|| target.objection()))
+        let is_enough = match need {
+            Need::Go => self.has_go(target, f),
+            Need::Clear => target.is_clear(f.now, self.config.freshness.go_max_age_s),
+        };
+        let may_go_on = is_enough && !target.is_objected_to();
+        f.trouble()
+            .or_else(|| (!may_go_on).then(|| target.objection()))
     }
 
     pub(super) fn approach(&mut self, mut s: Approaching, f: &Facts<'_>, orders: &mut Orders) {
-        let Some((place, height)) = self.steady(&mut s.target, f, orders) else {
+        let Some((place, height)) = self.steady(&mut s.target, Need::Clear, f, orders) else {
             return;
         };
         let offset_m = s.target.distance_m(place.below());
         let has_arrived = offset_m <= self.config.descent.offset_max_m
             && place.speed_m_s <= self.config.descent.arrival_speed_m_s;
-        if has_arrived {
+        if has_arrived && self.has_go(&s.target, f) {
             return self.transition_to_descending(s.target, &height, f, orders);
         }
         let over = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
@@ -50,7 +64,7 @@ impl Supervisor {
     }
 
     pub(super) fn descend(&mut self, mut s: Descending, f: &Facts<'_>, orders: &mut Orders) {
-        let Some((place, height)) = self.steady(&mut s.target, f, orders) else {
+        let Some((place, height)) = self.steady(&mut s.target, Need::Go, f, orders) else {
             return;
         };
         let d = &self.config.descent;
@@ -104,7 +118,7 @@ impl Supervisor {
             return;
         }
         let is_new_go = s.target.go_at.is_some_and(|at| at > s.since);
-        if is_new_go && self.stopped_by(&s.target, f).is_none() {
+        if is_new_go && self.stopped_by(&s.target, Need::Go, f).is_none() {
             return self.transition_to_approaching(s.target, &place, f, orders);
         }
         let patience_s = if s.target.is_objected_to() {
@@ -140,6 +154,7 @@ impl Supervisor {
     fn steady(
         &mut self,
         target: &mut Target,
+        need: Need,
         f: &Facts<'_>,
         orders: &mut Orders,
     ) -> Option<(Place, Height)> {
@@ -154,7 +169,7 @@ impl Supervisor {
                 return None;
             }
         };
-        match self.stopped_by(target, f) {
+        match self.stopped_by(target, need, f) {
             Some(Reason::PlacesLost) => {
                 orders.say(
                     Severity::Warning,

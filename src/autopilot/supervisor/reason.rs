@@ -103,8 +103,6 @@ pub enum Reason {
     OutsideFence,
     /// Nothing found in time.
     NoSite,
-    /// Too many attempts were aborted.
-    TooManyAttempts,
     /// The whole landing takes too long.
     TooLong,
     /// The autopilot does not take the mode.
@@ -148,7 +146,6 @@ impl Reason {
             Self::PlacesLost => "autopilot's origin or position jumped",
             Self::OutsideFence => "outside the fence",
             Self::NoSite => "no site found in time",
-            Self::TooManyAttempts => "too many aborted attempts",
             Self::TooLong => "landing takes too long",
             Self::ModeRefused(_) => "autopilot does not take the mode",
             Self::HoldNotShown => "hold not confirmed by the autopilot",

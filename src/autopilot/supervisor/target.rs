@@ -16,6 +16,8 @@ const SAME_PLACE_M: f64 = 0.5;
 pub(super) enum Word {
     /// Clear, wholly in the picture, and the monitor says GO.
     Go,
+    /// The same, but the picture does not hold all of it: remembered, not seen.
+    Unseen,
     /// Nothing, or nothing sure.
     Silent(Reason),
     /// The map shows a hazard.
@@ -36,6 +38,9 @@ pub(super) struct Target {
     pub(super) heard_at: MonoTime,
     /// Capture of the newest frame that said GO.
     pub(super) go_at: Option<MonoTime>,
+    /// Capture of the newest frame that said GO, or would have, had it seen the whole disc: enough to fly over to it, not
+    /// to go down on it.
+    clear_at: Option<MonoTime>,
 }
 
 impl Target {
@@ -49,6 +54,7 @@ impl Target {
         let mut target = Self::of(site, brief)?;
         target.word = Word::Go;
         target.go_at = Some(brief.captured_at);
+        target.clear_at = target.go_at;
         Some(target)
     }
 
@@ -68,6 +74,7 @@ impl Target {
             word: Word::Silent(Reason::GoLost),
             heard_at: brief.captured_at,
             go_at: None,
+            clear_at: None,
         })
     }
 
@@ -90,10 +97,13 @@ impl Target {
                 Verdict::Abort => Word::Veto(Reason::of_monitor(w.monitor_reasons, true)),
                 _ if !w.is_clear => Word::NotClear,
                 Verdict::Wait => Word::Silent(Reason::of_monitor(w.monitor_reasons, false)),
-                Verdict::Go if !w.in_picture => Word::Silent(Reason::GoLost),
+                Verdict::Go if !w.in_picture => Word::Unseen,
                 Verdict::Go => Word::Go,
             },
         };
+        if matches!(self.word, Word::Go | Word::Unseen) {
+            self.clear_at = Some(brief.captured_at);
+        }
         if self.word == Word::Go {
             self.go_at = Some(brief.captured_at);
             if let Some(w) = said {
@@ -119,6 +129,11 @@ impl Target {
         self.go_at.is_some_and(|at| is_fresh(at, now, max_age_s))
     }
 
+    /// Known to be clear, seen or not.
+    pub(super) fn is_clear(&self, now: MonoTime, max_age_s: f64) -> bool {
+        self.clear_at.is_some_and(|at| is_fresh(at, now, max_age_s))
+    }
+
     /// The newest frame speaks against it, not merely of nothing.
     pub(super) fn is_objected_to(&self) -> bool {
         matches!(self.word, Word::NotClear | Word::Veto(_))
@@ -127,7 +142,7 @@ impl Target {
     /// Why it is not GO.
     pub(super) fn objection(&self) -> Reason {
         match self.word {
-            Word::Go => Reason::GoLost,
+            Word::Go | Word::Unseen => Reason::GoLost,
             Word::NotClear => Reason::NotClear,
             Word::Silent(reason) | Word::Veto(reason) => reason,
         }
