@@ -190,7 +190,7 @@ impl Default for SearchConfig {
             climbs: 3,
             step_m: 15.0,
             radius_m: 60.0,
-            avoid_s: 15.0,
+            avoid_s: 10.0,
         }
     }
 }

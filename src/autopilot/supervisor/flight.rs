@@ -6,13 +6,16 @@ use crate::geometry::{Ned, Vec3};
 use super::altimeter::Height;
 use super::facts::{Facts, Place};
 use super::reason::Reason;
+use super::search::SAME_SITE_M;
 use super::state::{After, Approaching, Descending, Holding, State};
-use super::target::Target;
+use super::target::{Target, Word};
 use super::voice::{At, Orders};
 use super::{Health, SAMPLE_PERIOD_S, Supervisor};
 
 /// Above the last gate by less than this, the commit height is reached, metres.
 const COMMIT_SLACK_M: f64 = 0.5;
+/// A climb of less shows nothing new, metres.
+const WORTH_A_CLIMB_M: f64 = 2.0;
 /// Pushed off by more than so many times the allowed offset, it stops going down.
 const FAR_OFF: f64 = 3.0;
 
@@ -43,7 +46,8 @@ impl Supervisor {
             Need::Go => self.has_go(target, f),
             Need::Clear => target.is_clear(f.now, self.config.freshness.go_max_age_s),
         };
-        let may_go_on = is_enough && !target.is_objected_to();
+        // A single frame that finds a hazard lets the last GO grow old; a veto stops at once.
+        let may_go_on = is_enough && !matches!(target.word, Word::Veto(_));
         f.trouble()
             .or_else(|| (!may_go_on).then(|| target.objection()))
     }
@@ -121,23 +125,19 @@ impl Supervisor {
         if is_new_go && self.stopped_by(&s.target, Need::Go, f).is_none() {
             return self.transition_to_approaching(s.target, &place, f, orders);
         }
-        let patience_s = if s.target.is_objected_to() {
-            self.config.descent.hold_min_s
-        } else {
-            self.config.descent.reroute_after_s
-        };
-        if held_s > patience_s {
+        // A site that is spoken against is left at once for another; one that nobody speaks of is waited for.
+        let other = f
+            .brief
+            .and_then(Target::offered)
+            .filter(|t| s.target.distance_m(t.place) > SAME_SITE_M && self.is_allowed(t.place, f));
+        let is_over = held_s > self.config.descent.reroute_after_s;
+        if let Some(other) = other.filter(|_| is_over || s.target.is_objected_to()) {
             self.avoid(&s.target, f);
-            let other = f
-                .brief
-                .and_then(Target::offered)
-                .filter(|t| self.is_allowed(t.place, f));
-            if let Some(other) = other {
-                self.transition_to_approaching(other, &place, f, orders);
-            } else {
-                let climbs = self.may_climb(&place);
-                self.transition_to_searching(climbs, &place, f, orders);
-            }
+            self.transition_to_approaching(other, &place, f, orders);
+        } else if is_over {
+            self.avoid(&s.target, f);
+            let climbs = self.may_climb(&place);
+            self.transition_to_searching(climbs, &place, f, orders);
         }
     }
 
@@ -147,7 +147,7 @@ impl Supervisor {
         self.attempt.climbs < search.climbs
             && place
                 .height
-                .is_some_and(|h| h.metres < search.climb_height_m)
+                .is_some_and(|h| h.metres < search.climb_height_m - WORTH_A_CLIMB_M)
     }
 
     /// What every step on the way to a site begins with: hears the frame, and stops without a GO. `None`: it stopped.

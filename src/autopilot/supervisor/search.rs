@@ -15,7 +15,7 @@ use super::{AVOIDED, Supervisor, fence, pattern};
 /// Near enough to a station to look from it, metres.
 const ARRIVED_M: f64 = 2.0;
 /// Sites nearer to one that was given up are the same, metres.
-const SAME_SITE_M: f64 = 1.5;
+pub(super) const SAME_SITE_M: f64 = 1.5;
 /// So long the monitor is asked about an alternate, seconds.
 const ASK_S: f64 = 2.0;
 /// Climb where the height is not known, metres.

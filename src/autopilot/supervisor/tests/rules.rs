@@ -266,3 +266,79 @@ fn an_orphan_is_held_and_nothing_more(
     let is_target = |(_, c): &(f64, Command)| matches!(c, Command::Target(_));
     assert!(!b.log.iter().any(is_target));
 }
+
+#[test]
+fn a_named_failsafe_starts_a_landing_only_when_configured_and_only_on_its_edge() {
+    let run = |below: Option<f64>| {
+        let mut config = command_config();
+        config.engage.below_battery = below;
+        let mut b = Bench::new(config, AutopilotKind::ArduPilot);
+        let mut set = |b: &mut Bench, remaining| {
+            let battery = crate::vehicle::Battery {
+                remaining: Some(remaining),
+                volts: None,
+            };
+            b.vehicle.battery = Some(crate::vehicle::Stamped::new(battery, super::bench::at(b.t)));
+            b.run(1.0);
+            b.phase()
+        };
+        [set(&mut b, 0.15), set(&mut b, 0.5), set(&mut b, 0.15)]
+    };
+    assert_eq!(run(None), [Phase::Standby; 3]);
+    let with = run(Some(0.2));
+    assert_eq!(with, [Phase::Standby, Phase::Standby, Phase::Searching]);
+}
+
+#[test]
+fn a_lost_receiver_starts_a_landing_when_configured() {
+    let mut config = command_config();
+    config.engage.after_rc_loss_s = Some(3.0);
+    let mut b = Bench::new(config, AutopilotKind::ArduPilot);
+    b.rc = Some([1500; 18]);
+    b.run(1.0);
+    b.rc = None;
+    b.run(2.5);
+    assert_eq!(b.phase(), Phase::Standby);
+    b.run(1.0);
+    assert_eq!(b.phase(), Phase::Searching);
+}
+
+#[test]
+fn one_frame_that_finds_a_hazard_does_not_stop_a_descent_but_a_second_of_them_does() {
+    let mut b = reach("descending");
+    b.said = Said::NotClear;
+    b.run(0.4);
+    b.said = Said::Go;
+    b.run(2.0);
+    assert_eq!(b.supervisor.tally().holds, 0);
+    b.said = Said::NotClear;
+    b.run(1.2);
+    assert_eq!(b.supervisor.tally().holds, 1);
+}
+
+#[test]
+fn a_veto_stops_a_descent_at_the_frame_that_says_it() {
+    let mut b = reach("descending");
+    b.said = Said::Veto;
+    b.run(0.3);
+    assert_eq!(b.supervisor.tally().holds, 1);
+    let height_m = b.height_m();
+    b.run(0.8);
+    assert!((b.height_m() - height_m).abs() < 0.1);
+}
+
+#[test]
+fn a_site_out_of_the_picture_is_flown_to_and_not_descended_on() {
+    let mut b = Bench::command();
+    b.offer = Some((20.0, 0.0));
+    b.start();
+    b.run(1.0);
+    b.said = Said::OutOfPicture;
+    b.offer = None;
+    b.until("over it", 8.0, |b| (b.position[0] - 20.0).abs() < 0.1);
+    let height_m = b.height_m();
+    b.run(5.0);
+    assert_eq!(b.phase(), Phase::Approaching);
+    assert!((b.height_m() - height_m).abs() < 0.1);
+    assert_eq!(b.supervisor.tally().holds, 0);
+}
