@@ -273,7 +273,7 @@ fn a_named_failsafe_starts_a_landing_only_when_configured_and_only_on_its_edge()
         let mut config = command_config();
         config.engage.below_battery = below;
         let mut b = Bench::new(config, AutopilotKind::ArduPilot);
-        let mut set = |b: &mut Bench, remaining| {
+        let set = |b: &mut Bench, remaining| {
             let battery = crate::vehicle::Battery {
                 remaining: Some(remaining),
                 volts: None,
