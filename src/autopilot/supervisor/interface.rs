@@ -77,7 +77,8 @@ pub enum Health {
 pub struct Input<'a> {
     /// The last word of the autopilot on everything.
     pub vehicle: &'a VehicleState,
-    /// The pose now; `None` when any part of it is stale.
+    /// The pose now, for the record; the supervisor judges position, attitude and height each by its own age, from
+    /// `vehicle`: a height that comes less often does not make the position old.
     pub pose: Option<&'a Pose>,
     /// The newest decision, however old.
     pub decision: Option<&'a Brief>,

@@ -20,6 +20,8 @@
 //!   no reason to stop: hovering or climbing blind over a place seen clear seconds ago is no safer than the last metres
 //!   of the landing. So it goes on, for a limited time after the last GO; no sample of the target stream is sent without
 //!   a fresh GO there either; and a veto is still obeyed until touch-down.
+//! - Over to the site it flies level on what is known clear; a vehicle that leans to speed up need not see all of it. Down it
+//!   goes only on what is seen. A single frame that finds a hazard lets the last GO grow old; a veto stops at once.
 //! - When GO is lost higher up, the vehicle holds where it is, and goes on when the same site has a fresh GO; else the
 //!   site is dropped: another one starts with an approach, never through the running stream. With nothing on offer it
 //!   climbs to look again, then flies an expanding square.
