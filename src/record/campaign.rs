@@ -167,7 +167,9 @@ impl CampaignSummary {
         for line in lines {
             *s.results.entry(line.result.name().to_owned()).or_default() += 1;
             if let Some(t) = &line.touchdown {
-                *s.touchdown_surfaces.entry(t.surface.name().to_owned()).or_default() += 1;
+                *s.touchdown_surfaces
+                    .entry(t.surface.name().to_owned())
+                    .or_default() += 1;
             }
             for fault in line.faults.iter().filter(|f| f.at_s.is_some()) {
                 *s.faults_happened.entry(fault.kind.clone()).or_default() += 1;
@@ -176,23 +178,43 @@ impl CampaignSummary {
             s.reroutes += u64::from(line.reroutes);
         }
         s.touchdowns(lines);
-        s.person_min_distance_m = Spread::of(lines.iter().filter_map(|l| l.person_min_distance_m), 2);
-        s.person_within_2m = Rate::new(count(lines, |l| l.person_min_distance_m.is_some_and(|d| d < 2.0)), s.flights);
+        s.person_min_distance_m =
+            Spread::of(lines.iter().filter_map(|l| l.person_min_distance_m), 2);
+        s.person_within_2m = Rate::new(
+            count(lines, |l| l.person_min_distance_m.is_some_and(|d| d < 2.0)),
+            s.flights,
+        );
         let total = |of: fn(&FlightLine) -> u32| lines.iter().map(|l| u64::from(of(l))).sum();
-        s.false_safe_decisions = Rate::new(total(|l| l.false_safe_decisions), total(|l| l.site_decisions));
+        s.false_safe_decisions = Rate::new(
+            total(|l| l.false_safe_decisions),
+            total(|l| l.site_decisions),
+        );
         s.time_s = Spread::of(lines.iter().map(|l| l.time_s), 2);
         let taken = count(lines, |l| l.takeover.is_some());
         s.commanded_after_takeover = (taken > 0).then(|| {
-            Rate::new(count(lines, |l| l.takeover.as_ref().is_some_and(|t| t.commands_after > 0)), taken)
+            Rate::new(
+                count(lines, |l| {
+                    l.takeover.as_ref().is_some_and(|t| t.commands_after > 0)
+                }),
+                taken,
+            )
         });
         for line in &with_place {
             s.by_autopilot.entry(line.autopilot.clone()).or_default();
         }
         for (name, dialect) in &mut s.by_autopilot {
-            let own: Vec<&FlightLine> = with_place.iter().copied().filter(|l| l.autopilot == *name).collect();
+            let own: Vec<&FlightLine> = with_place
+                .iter()
+                .copied()
+                .filter(|l| l.autopilot == *name)
+                .collect();
             *dialect = of_dialect(&own);
         }
-        s.failed = with_place.iter().filter(|l| !l.success).map(|l| failed(l)).collect();
+        s.failed = with_place
+            .iter()
+            .filter(|l| !l.success)
+            .map(|l| failed(l))
+            .collect();
         s.failed.sort_by_key(|f| f.seed);
         s
     }
@@ -200,12 +222,18 @@ impl CampaignSummary {
     fn touchdowns(&mut self, lines: &[FlightLine]) {
         let landed: Vec<&FlightLine> = lines.iter().filter(|l| l.touchdown.is_some()).collect();
         let on_danger = |l: &FlightLine| {
-            l.touchdown
-                .is_some_and(|t| matches!(t.surface, Surface::Water | Surface::Structure | Surface::Vehicle))
+            l.touchdown.is_some_and(|t| {
+                matches!(
+                    t.surface,
+                    Surface::Water | Surface::Structure | Surface::Vehicle
+                )
+            })
         };
         self.touchdown_on_danger = rate(&landed, on_danger);
         // Below 10 m includes the touch-down: the shortest distance bounds the distance there.
-        self.touchdown_near_person = rate(&landed, |l| l.person_min_distance_m.is_some_and(|d| d < 2.0));
+        self.touchdown_near_person = rate(&landed, |l| {
+            l.person_min_distance_m.is_some_and(|d| d < 2.0)
+        });
     }
 
     /// Writes it as indented JSON.
@@ -235,7 +263,10 @@ fn failed(line: &FlightLine) -> Failed {
         seed: line.seed,
         autopilot: line.autopilot.clone(),
         result: line.result,
-        reason: line.reason.clone().unwrap_or_else(|| "no reason given".to_owned()),
+        reason: line
+            .reason
+            .clone()
+            .unwrap_or_else(|| "no reason given".to_owned()),
     }
 }
 
@@ -244,7 +275,10 @@ fn count(lines: &[FlightLine], passes: impl Fn(&FlightLine) -> bool) -> u64 {
 }
 
 fn rate(lines: &[&FlightLine], passes: impl Fn(&FlightLine) -> bool) -> Rate {
-    Rate::new(lines.iter().filter(|l| passes(l)).count() as u64, lines.len() as u64)
+    Rate::new(
+        lines.iter().filter(|l| passes(l)).count() as u64,
+        lines.len() as u64,
+    )
 }
 
 #[cfg(test)]
@@ -260,9 +294,17 @@ mod tests {
     #[case(0, 20, 0.0, 0.1611)]
     #[case(1, 29, 0.0061, 0.1718)]
     #[case(20, 20, 0.8389, 1.0)]
-    fn the_interval_is_wilsons(#[case] k: u64, #[case] n: u64, #[case] low: f64, #[case] high: f64) {
+    fn the_interval_is_wilsons(
+        #[case] k: u64,
+        #[case] n: u64,
+        #[case] low: f64,
+        #[case] high: f64,
+    ) {
         let rate = Rate::new(k, n);
-        assert!((rate.low - low).abs() < 1e-4 && (rate.high - high).abs() < 1e-4, "{rate:?}");
+        assert!(
+            (rate.low - low).abs() < 1e-4 && (rate.high - high).abs() < 1e-4,
+            "{rate:?}"
+        );
     }
 
     #[test]
@@ -283,12 +325,18 @@ mod tests {
         lines[1].touchdown = None;
         lines[1].result = FlightResult::Held;
         let s = CampaignSummary::of(CampaignProvenance::default(), &lines);
-        assert_eq!((s.flights, s.without_place, s.without_place_held), (10, 1, 1));
+        assert_eq!(
+            (s.flights, s.without_place, s.without_place_held),
+            (10, 1, 1)
+        );
         assert_eq!((s.success.count, s.success.of), (8, 9));
         assert_eq!(s.results["held"], 2);
         assert_eq!(s.failed.len(), 1);
         assert_eq!(s.failed[0].reason, "no safe patch in view");
-        assert_eq!((s.false_safe_decisions.count, s.false_safe_decisions.of), (10, 600));
+        assert_eq!(
+            (s.false_safe_decisions.count, s.false_safe_decisions.of),
+            (10, 600)
+        );
     }
 
     #[test]
@@ -313,10 +361,20 @@ mod tests {
         }];
         let s = CampaignSummary::of(CampaignProvenance::default(), &lines);
         assert_eq!(s.touchdown_on_danger.count, 1);
-        assert_eq!((s.touchdown_near_person.count, s.person_within_2m.count), (1, 1));
+        assert_eq!(
+            (s.touchdown_near_person.count, s.person_within_2m.count),
+            (1, 1)
+        );
         assert_eq!(s.commanded_after_takeover.unwrap().count, 1);
         assert_eq!(s.faults_happened["blur"], 1);
-        assert_eq!(s.by_autopilot["ardupilot"].silent_ms.unwrap().max.to_string(), "90");
+        assert_eq!(
+            s.by_autopilot["ardupilot"]
+                .silent_ms
+                .unwrap()
+                .max
+                .to_string(),
+            "90"
+        );
         assert!(s.by_autopilot["px4"].silent_ms.is_none());
     }
 
@@ -326,6 +384,9 @@ mod tests {
         let mut turned = lines.clone();
         turned.reverse();
         let p = CampaignProvenance::default;
-        assert_eq!(CampaignSummary::of(p(), &lines), CampaignSummary::of(p(), &turned));
+        assert_eq!(
+            CampaignSummary::of(p(), &lines),
+            CampaignSummary::of(p(), &turned)
+        );
     }
 }

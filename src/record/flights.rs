@@ -27,7 +27,13 @@ pub enum FlightResult {
 
 impl FlightResult {
     /// All, in order.
-    pub const ALL: [Self; 5] = [Self::Landed, Self::Held, Self::HandedBack, Self::Crashed, Self::Timeout];
+    pub const ALL: [Self; 5] = [
+        Self::Landed,
+        Self::Held,
+        Self::HandedBack,
+        Self::Crashed,
+        Self::Timeout,
+    ];
 
     /// The word used in files.
     #[must_use]
@@ -198,7 +204,12 @@ pub(crate) mod tests {
     pub(crate) fn line(seed: u64) -> FlightLine {
         FlightLine {
             seed,
-            autopilot: if seed.is_multiple_of(2) { "ardupilot" } else { "px4" }.to_owned(),
+            autopilot: if seed.is_multiple_of(2) {
+                "ardupilot"
+            } else {
+                "px4"
+            }
+            .to_owned(),
             start: StartLine::default(),
             result: FlightResult::Landed,
             success: true,
@@ -249,7 +260,10 @@ pub(crate) mod tests {
     #[test]
     fn results_have_their_names() {
         for r in FlightResult::ALL {
-            assert_eq!(serde_json::to_string(&r).unwrap(), format!("\"{}\"", r.name()));
+            assert_eq!(
+                serde_json::to_string(&r).unwrap(),
+                format!("\"{}\"", r.name())
+            );
         }
     }
 

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 pub use campaign::{CampaignProvenance, CampaignSummary, DialectSummary, Failed, Rate};
 pub use decisions::{DecisionLine, DecisionWriter, OutcomeKind, SiteLine, SiteStateKind};
 pub use flights::{
-    EventLine, FaultLine, FlightLine, FlightResult, FlightWriter, StartLine, TakeoverLine, TouchdownLine,
+    EventLine, FaultLine, FlightLine, FlightResult, FlightWriter, StartLine, TakeoverLine,
+    TouchdownLine,
 };
 pub use summary::{Provenance, SkippedFrame, Spread, Summary, Tally};
 

@@ -135,18 +135,24 @@ fn movers(world: &World, seed: u64) -> Vec<Mover> {
     let mut chance = Chance::of(seed, 0x3a1e_2000_0000_0000);
     let walkers = 2 + (chance.unit() * 4.0) as u32;
     let cars = (chance.unit() * 3.0) as u32;
-    let mut movers: Vec<Mover> = (0..walkers).filter_map(|_| walker(world, &mut chance)).collect();
+    let mut movers: Vec<Mover> = (0..walkers)
+        .filter_map(|_| walker(world, &mut chance))
+        .collect();
     movers.extend((0..cars).filter_map(|_| car(world, &mut chance)));
     movers
 }
 
 /// Somebody on foot, from place to place over ground that can be walked on.
 fn walker(world: &World, chance: &mut Chance) -> Option<Mover> {
-    let mut here = (0..60).find_map(|_| Some(anywhere(world, chance)).filter(|g| world.is_landable(*g, 0.4)))?;
+    let mut here = (0..60)
+        .find_map(|_| Some(anywhere(world, chance)).filter(|g| world.is_landable(*g, 0.4)))?;
     let mut path = vec![here];
     for _ in 0..8 {
         let next = (0..12).find_map(|_| {
-            let (angle, way) = (chance.between(0.0, std::f64::consts::TAU), chance.between(6.0, 25.0));
+            let (angle, way) = (
+                chance.between(0.0, std::f64::consts::TAU),
+                chance.between(6.0, 25.0),
+            );
             let (sin, cos) = angle.sin_cos();
             let at = |s: f64| GroundPoint {
                 north_m: here.north_m + s * cos,
@@ -178,7 +184,11 @@ fn car(world: &World, chance: &mut Chance) -> Option<Mover> {
             north_m: from.north_m + s * cos,
             east_m: from.east_m + s * sin,
         };
-        let is_firm = |g: GroundPoint| world.truth_at(g).is_some_and(|c| c.surface == Surface::Firm);
+        let is_firm = |g: GroundPoint| {
+            world
+                .truth_at(g)
+                .is_some_and(|c| c.surface == Surface::Firm)
+        };
         let is_free = (0..=25).all(|s| {
             let g = at(f64::from(s));
             is_firm(g) && world.is_landable(g, 1.2)
@@ -241,10 +251,15 @@ mod tests {
                 let is_car = mover.kind == MoverKind::Vehicle;
                 kinds[usize::from(is_car)] += 1;
                 for t in 0..30 {
-                    let (px, _) = mover.at(f64::from(t) * 3.0, world.metres_per_pixel).unwrap();
+                    let (px, _) = mover
+                        .at(f64::from(t) * 3.0, world.metres_per_pixel)
+                        .unwrap();
                     let ground = world.ground_from_pixel(px);
                     let surface = world.truth_at(ground).unwrap().surface;
-                    assert!(surface.is_landable(), "seed {seed}: {surface:?} at {ground:?}");
+                    assert!(
+                        surface.is_landable(),
+                        "seed {seed}: {surface:?} at {ground:?}"
+                    );
                     assert!(!is_car || surface == Surface::Firm, "seed {seed}");
                 }
             }

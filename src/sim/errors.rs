@@ -128,11 +128,11 @@ impl ErrorTable {
             .filter(|r| r.people >= 3)
             .map(|r| (r.up_to_px, f64::from(r.seen) / f64::from(r.people)))
             .collect();
-        let at = measured.iter().find(|(px, _)| size_px <= *px);
-        match (at, measured.first()) {
-            (Some((px, share)), Some((least, _))) if px == least => share * (size_px / px.min(30.0)).clamp(0.0, 1.0),
-            (Some((_, share)), _) => *share,
-            (None, _) => measured.last().map_or(0.0, |(_, share)| *share),
+        let at = measured.iter().position(|(px, _)| size_px <= *px);
+        match at.and_then(|i| Some((i, measured.get(i)?))) {
+            Some((0, (px, share))) => share * (size_px / px.min(30.0)).clamp(0.0, 1.0),
+            Some((_, (_, share))) => *share,
+            None => measured.last().map_or(0.0, |(_, share)| *share),
         }
     }
 
@@ -141,10 +141,16 @@ impl ErrorTable {
     pub fn of_class(&self, index: u8, surface: Surface) -> &[[u16; Surface::COUNT]] {
         let surface_of = |i: u8| SEMANTIC_DRONE.get(usize::from(i)).map(|c| c.2);
         let usable = |a: &&Answers| !a.rows.is_empty();
-        let own = self.classes.iter().find(|a| a.index == index && surface_of(index) == Some(surface));
+        let own = self
+            .classes
+            .iter()
+            .find(|a| a.index == index && surface_of(index) == Some(surface));
         own.filter(usable)
             .or_else(|| {
-                let kin = self.classes.iter().filter(|a| surface_of(a.index) == Some(surface));
+                let kin = self
+                    .classes
+                    .iter()
+                    .filter(|a| surface_of(a.index) == Some(surface));
                 kin.filter(usable).max_by_key(|a| a.places)
             })
             .map_or(&[], |a| &a.rows)
@@ -188,7 +194,9 @@ mod tests {
     fn a_cut_table_is_refused_with_its_file() {
         let mut table = ErrorTable::parse(TABLE, "x").unwrap();
         table.classes[1].rows.pop();
-        let e = ErrorTable::parse(&table.text(), "a.json").unwrap_err().to_string();
+        let e = ErrorTable::parse(&table.text(), "a.json")
+            .unwrap_err()
+            .to_string();
         assert!(e.contains("a.json") && e.contains("paved-area"), "{e}");
         assert!(ErrorTable::parse("{}", "b.json").is_err());
     }

@@ -94,7 +94,10 @@ impl Kind {
             Self::GpsJump => (0.0, 12.0),
             Self::RangeFailure => (15.0, 0.0),
             Self::WindGust => (4.0, 6.0),
-            Self::AutopilotReboot | Self::BatteryLow | Self::PersonWalksIn | Self::PilotTakeover => (0.0, 0.0),
+            Self::AutopilotReboot
+            | Self::BatteryLow
+            | Self::PersonWalksIn
+            | Self::PilotTakeover => (0.0, 0.0),
         }
     }
 }
@@ -226,7 +229,8 @@ impl FaultPlan {
             key,
             reason: reason.trim_end().to_owned(),
         };
-        let document = toml::Deserializer::parse(text).map_err(|e| refuse("TOML".to_owned(), e.to_string()))?;
+        let document = toml::Deserializer::parse(text)
+            .map_err(|e| refuse("TOML".to_owned(), e.to_string()))?;
         let file: File = serde_path_to_error::deserialize(document)
             .map_err(|e| refuse(e.path().to_string(), e.inner().message().to_owned()))?;
         for (i, entry) in file.fault.iter().enumerate() {
@@ -263,7 +267,10 @@ fn check(entry: &Entry) -> Result<(), (&'static str, String)> {
         Moment::Between([low, high]) => is_time(low) && is_time(high) && low <= high,
     };
     if !fits {
-        return Err(("at_s", "must be 0 to 3600 seconds, or two such numbers, the smaller first".to_owned()));
+        return Err((
+            "at_s",
+            "must be 0 to 3600 seconds, or two such numbers, the smaller first".to_owned(),
+        ));
     }
     if let Some(d) = entry.duration_s
         && !is_time(d)
@@ -362,29 +369,55 @@ mod tests {
     #[case("size = 20.0", "size = nan", "fault[0].size")]
     #[case("size = 20.0", "sice = 20.0", "sice")]
     #[case("[[fault]]\nkind = \"link", "[[fault\nkind = \"link", "TOML")]
-    fn a_bad_script_is_refused_by_file_and_key(#[case] from: &str, #[case] to: &str, #[case] named: &str) {
+    fn a_bad_script_is_refused_by_file_and_key(
+        #[case] from: &str,
+        #[case] to: &str,
+        #[case] named: &str,
+    ) {
         assert!(GOOD.contains(from));
         let message = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
-        assert!(message.contains(named) && message.contains("f.toml"), "{message}");
+        assert!(
+            message.contains(named) && message.contains("f.toml"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_missing_file_is_named_with_the_built_in_plans() {
-        let message = FaultPlan::open(Path::new("no/such.toml")).unwrap_err().to_string();
-        assert!(message.contains("no/such.toml") && message.contains("random"), "{message}");
-        assert_eq!(FaultPlan::open(Path::new("random")).unwrap(), FaultPlan::Random);
+        let message = FaultPlan::open(Path::new("no/such.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("no/such.toml") && message.contains("random"),
+            "{message}"
+        );
+        assert_eq!(
+            FaultPlan::open(Path::new("random")).unwrap(),
+            FaultPlan::Random
+        );
     }
 
     #[test]
     fn random_faults_come_in_all_kinds_and_stages() {
-        let all: Vec<Fault> = (0..400).flat_map(|seed| FaultPlan::Random.draw(seed)).collect();
+        let all: Vec<Fault> = (0..400)
+            .flat_map(|seed| FaultPlan::Random.draw(seed))
+            .collect();
         assert!((400..=800).contains(&all.len()));
         for kind in Kind::ALL {
             let of_kind = all.iter().filter(|f| f.kind == kind).count();
             assert!(of_kind > 15, "{}: {of_kind}", kind.name());
         }
-        for stage in [Stage::Engaged, Stage::Searching, Stage::Approaching, Stage::Descending, Stage::Committed] {
-            assert!(all.iter().filter(|f| f.after == stage).count() > 50, "{stage:?}");
+        for stage in [
+            Stage::Engaged,
+            Stage::Searching,
+            Stage::Approaching,
+            Stage::Descending,
+            Stage::Committed,
+        ] {
+            assert!(
+                all.iter().filter(|f| f.after == stage).count() > 50,
+                "{stage:?}"
+            );
         }
         assert!(FaultPlan::None.draw(1).is_empty());
         assert_eq!(FaultPlan::Takeover.draw(9)[0].kind, Kind::PilotTakeover);
@@ -393,7 +426,10 @@ mod tests {
     #[test]
     fn names_in_files_and_in_code_agree() {
         for kind in Kind::ALL {
-            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.name()));
+            assert_eq!(
+                serde_json::to_string(&kind).unwrap(),
+                format!("\"{}\"", kind.name())
+            );
         }
     }
 }

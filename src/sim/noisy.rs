@@ -163,7 +163,10 @@ impl TruthSegmenter {
             let (sin, cos) = mover.heading_rad.sin_cos();
             for (x, y) in (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))) {
                 let class = ground.at(view, grid_pixel(x, y, scale)).and_then(|g| {
-                    let (n, e) = (g.north_m - mover.ground.north_m, g.east_m - mover.ground.east_m);
+                    let (n, e) = (
+                        g.north_m - mover.ground.north_m,
+                        g.east_m - mover.ground.east_m,
+                    );
                     sprite.class_at([n * cos + e * sin, e * cos - n * sin])
                 });
                 if let (Some(class), Some(cell)) = (class, classes.get_mut(y * w + x)) {
@@ -182,15 +185,28 @@ impl TruthSegmenter {
             return (0, 0);
         }
         let index = px.y as u32 * width + px.x as u32;
-        let class = self.world.truth.get(index as usize..).and_then(|r| r.first());
+        let class = self
+            .world
+            .truth
+            .get(index as usize..)
+            .and_then(|r| r.first());
         let class = class.copied().unwrap_or(0);
-        let is_person = self.world.class(class).is_some_and(|c| c.surface == Surface::Person);
-        let who = if is_person { self.people.get(&index).copied().unwrap_or(0) } else { 0 };
+        let is_person = self
+            .world
+            .class(class)
+            .is_some_and(|c| c.surface == Surface::Person);
+        let who = if is_person {
+            self.people.get(&index).copied().unwrap_or(0)
+        } else {
+            0
+        };
         (class, who)
     }
 
     fn surface(&self, class: u8) -> Surface {
-        self.world.class(class).map_or(Surface::Unknown, |c| c.surface)
+        self.world
+            .class(class)
+            .map_or(Surface::Unknown, |c| c.surface)
     }
 
     /// Writes the true surfaces, nearly certain.
@@ -222,14 +238,28 @@ impl Errors {
         let ghosts = self.ghosts(view, t_s);
         let reach_m = GHOST_RADIUS_M.max(0.6 * gsd_m);
         let mut people = HashMap::new();
-        let Self { rows, open, seen, missed, field, seed, table } = self;
+        let Self {
+            rows,
+            open,
+            seen,
+            missed,
+            field,
+            seed,
+            table,
+        } = self;
         let (seen, missed, still) = (&*seen, &*missed, field.at(t_s, gsd_m / MEASURED_GSD_M));
         for (i, &(class, who)) in scene.classes.iter().enumerate() {
             let at = ground.at(view, grid_pixel(i % w, i / w, scale));
-            let is_near = |q: &GroundPoint, g: &GroundPoint| (q.north_m - g.north_m).hypot(q.east_m - g.east_m) < reach_m;
+            let is_near = |q: &GroundPoint, g: &GroundPoint| {
+                (q.north_m - g.north_m).hypot(q.east_m - g.east_m) < reach_m
+            };
             let list = if who > 0 {
                 let is_seen = *people.entry(who).or_insert_with(|| {
-                    let area = scene.areas_m2.get(who as usize).copied().unwrap_or(PERSON_M2);
+                    let area = scene
+                        .areas_m2
+                        .get(who as usize)
+                        .copied()
+                        .unwrap_or(PERSON_M2);
                     let px = area.sqrt() / (gsd_m * w as f64 / INPUT_COLUMNS);
                     wandering(*seed, u64::from(who), t_s, PERSON_MEMORY_S) < table.recall_at(px)
                 });
@@ -256,7 +286,9 @@ impl Errors {
         let mut found = Vec::new();
         for n in tile(north - reach)..=tile(north + reach) {
             for e in tile(east - reach)..=tile(east + reach) {
-                let id = (n as u64).wrapping_mul(0x1_0001) ^ (e as u64).wrapping_mul(0x2545_f491) ^ 0xabcd;
+                let id = (n as u64).wrapping_mul(0x1_0001)
+                    ^ (e as u64).wrapping_mul(0x2545_f491)
+                    ^ 0xabcd;
                 let draw = |k: u64| wandering(self.seed ^ k, id, t_s, GHOST_MEMORY_S);
                 if draw(1) < chance {
                     // The place is drawn once: a ghost comes and goes, it does not walk.
@@ -279,7 +311,9 @@ impl Segmenter for TruthSegmenter {
 
     fn segment(&mut self, frame: &Frame, out: &mut SegmentationMap) -> Result<(), InferenceError> {
         let Some((view, t_s, sight)) = self.next.take() else {
-            return Err(InferenceError::Run("no view was given for the frame".to_owned()));
+            return Err(InferenceError::Run(
+                "no view was given for the frame".to_owned(),
+            ));
         };
         out.seq = frame.seq;
         out.captured_at = frame.captured_at;
@@ -335,7 +369,7 @@ struct Below(Option<Matrix3<f64>>);
 
 impl Below {
     fn of(view: &View) -> Self {
-        Self(view.homography().and_then(|h| h.try_inverse()))
+        Self(view.homography().and_then(nalgebra::Matrix::try_inverse))
     }
 
     fn at(&self, view: &View, px: Pixel) -> Option<GroundPoint> {
@@ -382,7 +416,12 @@ fn bounds(view: &View, at: GroundPoint, reach: f64, (sx, sy): (f64, f64)) -> Opt
     let clip = |v: f64, end: usize| v.clamp(0.0, end as f64) as usize;
     let [left, top] = low.map(f64::floor);
     let [right, bottom] = high.map(f64::ceil);
-    Some([clip(left, GRID.0), clip(top, GRID.1), clip(right, GRID.0), clip(bottom, GRID.1)])
+    Some([
+        clip(left, GRID.0),
+        clip(top, GRID.1),
+        clip(right, GRID.0),
+        clip(bottom, GRID.1),
+    ])
 }
 
 /// Which person covers each person pixel of the truth (numbers from 1), and the area of each.
@@ -409,7 +448,9 @@ fn people_of(world: &World) -> (HashMap<u32, u32>, Vec<f64>) {
         while let Some(i) = stack.pop() {
             count += 1;
             let (x, y) = (i % width, i / width);
-            for (u, v) in (x.saturating_sub(1)..=x + 1).flat_map(|u| (y.saturating_sub(1)..=y + 1).map(move |v| (u, v))) {
+            for (u, v) in (x.saturating_sub(1)..=x + 1)
+                .flat_map(|u| (y.saturating_sub(1)..=y + 1).map(move |v| (u, v)))
+            {
                 let j = v * width + u;
                 if u < width && v < height && marked(j) && !people.contains_key(&j) {
                     people.insert(j, id);

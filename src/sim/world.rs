@@ -180,6 +180,50 @@ impl World {
             .all(|(_, index)| self.class(index).is_some_and(|k| k.surface.is_landable()))
     }
 
+    /// The most dangerous surface that a disc on the ground touches (people before vehicles, water, structures and the
+    /// rest); where all of it is landable, the one at its centre. Vehicles under way at `t_s` seconds count.
+    #[must_use]
+    pub fn worst_surface(&self, centre: GroundPoint, radius_m: f64, t_s: f64) -> Surface {
+        const ORDER: [Surface; 7] = [
+            Surface::Person,
+            Surface::Vehicle,
+            Surface::Water,
+            Surface::Structure,
+            Surface::Obstacle,
+            Surface::Vegetation,
+            Surface::Unknown,
+        ];
+        if self.is_on_vehicle(centre, radius_m, t_s) {
+            return Surface::Vehicle;
+        }
+        let surface = |index| self.class(index).map_or(Surface::Unknown, |c| c.surface);
+        let c = self.pixel_from_ground(centre);
+        let touched: Vec<Surface> = self
+            .in_disc(c, radius_m / self.metres_per_pixel)
+            .map(|(_, index)| surface(index))
+            .collect();
+        let worst = ORDER.into_iter().find(|s| touched.contains(s));
+        let at_centre = self.truth_at(centre).map_or(Surface::Unknown, |k| k.surface);
+        worst.unwrap_or(at_centre)
+    }
+
+    /// Whether a disc on the ground touches a vehicle under way.
+    #[must_use]
+    pub fn is_on_vehicle(&self, centre: GroundPoint, radius_m: f64, t_s: f64) -> bool {
+        /// Half length and half width of a car, metres.
+        const BODY: [f64; 2] = [2.1, 0.85];
+        self.mover_positions(t_s).iter().any(|m| {
+            let (n, e) = (centre.north_m - m.ground.north_m, centre.east_m - m.ground.east_m);
+            let (sin, cos) = m.heading_rad.sin_cos();
+            let gaps = [n * cos + e * sin, e * cos - n * sin]
+                .into_iter()
+                .zip(BODY)
+                .map(|(d, half)| (d.abs() - half).max(0.0));
+            let gap = gaps.fold(0.0, f64::hypot);
+            m.kind == MoverKind::Vehicle && gap <= radius_m
+        })
+    }
+
     /// Horizontal distance from a place to the nearest person or animal (movers, and pixels of the truth) at `t_s`
     /// seconds, metres; `None` if there is none within `within_m`.
     #[must_use]
@@ -432,6 +476,27 @@ mod tests {
             "walks north: {}",
             walker.heading_rad
         );
+    }
+
+    #[test]
+    fn the_worst_surface_under_a_disc_counts() {
+        // A roof pixel 1 m east and 2 m north of the origin, on grass.
+        let mut world = lawn_with(9);
+        let at = |north_m: f64, east_m: f64| GroundPoint { north_m, east_m };
+        assert_eq!(world.worst_surface(at(0.0, 0.0), 0.5, 0.0), Surface::Soft);
+        assert_eq!(world.worst_surface(at(2.0, 0.6), 0.5, 0.0), Surface::Structure);
+        assert_eq!(world.worst_surface(at(90.0, 0.0), 0.5, 0.0), Surface::Unknown);
+        world.movers.push(Mover {
+            kind: MoverKind::Vehicle,
+            path_px: vec![[50.0, 40.0], [50.0, 20.0]],
+            speed_mps: 1.0,
+            start_s: 0.0,
+        });
+        // It faces north at the origin: 2.1 m ahead, 0.85 m to the side.
+        assert!(world.is_on_vehicle(at(2.5, 0.0), 0.5, 0.0));
+        assert!(!world.is_on_vehicle(at(0.0, 1.6), 0.5, 0.0));
+        assert_eq!(world.worst_surface(at(0.0, 1.0), 0.5, 0.0), Surface::Vehicle);
+        assert!(!world.is_on_vehicle(at(-2.5, 0.0), 0.5, 1.0), "it drives on");
     }
 
     #[test]

@@ -98,13 +98,22 @@ impl Collector {
             }
         }
         self.compare(w, &small, &answers);
-        let is_person = |i: usize| answers.get(i).is_some_and(|a| a[Surface::Person as usize] >= PERSON_FROM);
+        let is_person = |i: usize| {
+            answers
+                .get(i)
+                .is_some_and(|a| a[Surface::Person as usize] >= PERSON_FROM)
+        };
         for patch in patches((w, h), |i| small.get(i) == Some(&PERSON)) {
             let found = patch.iter().filter(|i| is_person(**i)).count();
             let is_seen = found as f64 >= SEEN_SHARE * patch.len() as f64 && found > 0;
             // The grid has half of the input's columns.
-            self.people.push((2.0 * (patch.len() as f64).sqrt(), is_seen));
-            let list = if is_seen { &mut self.seen } else { &mut self.missed };
+            self.people
+                .push((2.0 * (patch.len() as f64).sqrt(), is_seen));
+            let list = if is_seen {
+                &mut self.seen
+            } else {
+                &mut self.missed
+            };
             list.extend(patch.iter().filter_map(|i| answers.get(*i)));
         }
         let near_person = |i: usize| {
@@ -113,12 +122,19 @@ impl Collector {
                 (-3..=3).any(|dx| {
                     let (u, v) = (x + dx, y + dy);
                     let inside = u >= 0 && v >= 0 && u < w as i64 && v < h as i64;
-                    inside && small.get(v as usize * w + u as usize).is_some_and(|c| [15, 16].contains(c))
+                    inside
+                        && small
+                            .get(v as usize * w + u as usize)
+                            .is_some_and(|c| [15, 16].contains(c))
                 })
             })
         };
         // On other ground a person more changes nothing, and the answers on that ground hold it already.
-        let is_open = |i: &usize| small.get(*i).is_some_and(|c| self.landable.contains(&usize::from(*c)));
+        let is_open = |i: &usize| {
+            small
+                .get(*i)
+                .is_some_and(|c| self.landable.contains(&usize::from(*c)))
+        };
         self.landable_places += (0..w * h).filter(is_open).count();
         self.false_people += patches((w, h), is_person)
             .iter()
@@ -131,7 +147,10 @@ impl Collector {
     fn compare(&mut self, w: usize, small: &[u8], answers: &[[f32; Surface::COUNT]]) {
         for (classes, row) in small.chunks_exact(w).zip(answers.chunks_exact(w)) {
             for (lag, (sum, count)) in self.differences.iter_mut().enumerate() {
-                let pairs = classes.iter().zip(row).zip(classes.iter().zip(row).skip(lag + 1));
+                let pairs = classes
+                    .iter()
+                    .zip(row)
+                    .zip(classes.iter().zip(row).skip(lag + 1));
                 for ((_, x), (_, y)) in pairs.filter(|((a, _), (b, _))| a == b) {
                     *sum += 0.5 * f64::from(landable(x) - landable(y)).powi(2);
                     *count += 1;
@@ -146,11 +165,16 @@ impl Collector {
         for list in self.by_class.iter().filter(|l| !l.is_empty()) {
             let n = list.len() as f64;
             let mean = list.iter().map(|a| f64::from(landable(a))).sum::<f64>() / n;
-            squares += list.iter().map(|a| (f64::from(landable(a)) - mean).powi(2)).sum::<f64>();
+            squares += list
+                .iter()
+                .map(|a| (f64::from(landable(a)) - mean).powi(2))
+                .sum::<f64>();
             places += n;
         }
         let variance = squares / places.max(1.0);
-        let falls = |(sum, count): &(f64, u64)| 1.0 - sum / (*count).max(1) as f64 / variance < (-1.0_f64).exp();
+        let falls = |(sum, count): &(f64, u64)| {
+            1.0 - sum / (*count).max(1) as f64 / variance < (-1.0_f64).exp()
+        };
         let lag = self.differences.iter().position(falls).unwrap_or(LAGS - 1);
         2.0 * (lag + 1) as f64 * GRID_M
     }
@@ -167,8 +191,15 @@ impl Collector {
             .iter()
             .enumerate()
             .map(|(i, &up_to_px)| {
-                let from_px = i.checked_sub(1).and_then(|i| SIZES_PX.get(i)).copied().unwrap_or(0.0);
-                let of_size = self.people.iter().filter(|(px, _)| *px > from_px && *px <= up_to_px);
+                let from_px = i
+                    .checked_sub(1)
+                    .and_then(|i| SIZES_PX.get(i))
+                    .copied()
+                    .unwrap_or(0.0);
+                let of_size = self
+                    .people
+                    .iter()
+                    .filter(|(px, _)| *px > from_px && *px <= up_to_px);
                 Recall {
                     up_to_px,
                     people: of_size.clone().count() as u32,
@@ -223,7 +254,8 @@ fn landable(a: &[f32; Surface::COUNT]) -> f32 {
 
 /// The `i`th of `n` equal parts.
 fn share<T>(list: &[T], i: usize, n: usize) -> &[T] {
-    list.get(i * list.len() / n..(i + 1) * list.len() / n).unwrap_or(&[])
+    list.get(i * list.len() / n..(i + 1) * list.len() / n)
+        .unwrap_or(&[])
 }
 
 /// Mean answer in thousandths.
@@ -293,6 +325,10 @@ mod tests {
         let first = table.rows[0][Surface::Soft as usize];
         let last = table.rows[LEVELS * SHADES - 1][Surface::Soft as usize];
         assert!(first > 970 && last < 30, "{first} {last}");
-        assert!(reduced("few", 1, Surface::Firm, vec![[0.1; Surface::COUNT]]).rows.is_empty());
+        assert!(
+            reduced("few", 1, Surface::Firm, vec![[0.1; Surface::COUNT]])
+                .rows
+                .is_empty()
+        );
     }
 }

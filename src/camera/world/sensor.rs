@@ -69,7 +69,13 @@ impl Sensor {
 
     /// Turns the rendered picture into what the sensor gives at `t_s` seconds. `shift_px` is how far the picture moves
     /// (right, down) while the shutter is open; `defocus_px` is the radius of a point out of focus.
-    pub fn expose(&mut self, picture: &mut RgbImage, shift_px: [f64; 2], defocus_px: f64, t_s: f64) {
+    pub fn expose(
+        &mut self,
+        picture: &mut RgbImage,
+        shift_px: [f64; 2],
+        defocus_px: f64,
+        t_s: f64,
+    ) {
         let [right, down] = shift_px;
         if right.hypot(down) > 0.75 {
             smear(picture, shift_px);
@@ -89,7 +95,9 @@ impl Sensor {
     /// Between -1 and 1, slowly.
     fn wander(&self, t_s: f64) -> f64 {
         let time = t_s / WANDER_S;
-        let at = |slice: f64| f64::from(self.draw(slice as i64 as u64)) / f64::from(u32::MAX) * 2.0 - 1.0;
+        let at = |slice: f64| {
+            f64::from(self.draw(slice as i64 as u64)) / f64::from(u32::MAX) * 2.0 - 1.0
+        };
         let part = time - time.floor();
         at(time.floor()) * (1.0 - part) + at(time.floor() + 1.0) * part
     }
@@ -116,10 +124,18 @@ impl Sensor {
 }
 
 /// A running mean over `2 radius + 1` values of one line of the picture; the border's value goes on outside.
-fn mean_along(picture: &mut [u8], (start, stride, count): (usize, usize, usize), radius: usize, line: &mut Vec<u8>) {
+fn mean_along(
+    picture: &mut [u8],
+    (start, stride, count): (usize, usize, usize),
+    radius: usize,
+    line: &mut Vec<u8>,
+) {
     line.clear();
     line.extend(picture.iter().skip(start).step_by(stride).take(count));
-    let at = |i: i64| line.get(i.clamp(0, count as i64 - 1) as usize).map_or(0, |v| u32::from(*v));
+    let at = |i: i64| {
+        line.get(i.clamp(0, count as i64 - 1) as usize)
+            .map_or(0, |v| u32::from(*v))
+    };
     let reach = radius as i64;
     let mut sum: u32 = (-reach..=reach).map(at).sum();
     let n = 2 * radius as u32 + 1;
@@ -145,7 +161,10 @@ fn smear(picture: &mut RgbImage, [right, down]: [f64; 2]) {
         let mut sum = [0_u32; 3];
         for (dx, dy) in &shifts {
             let at = 3 * ((y + dy).clamp(0, h - 1) * w + (x + dx).clamp(0, w - 1)) as usize;
-            for (s, v) in sum.iter_mut().zip(before.get(at..at + 3).unwrap_or(&[0; 3])) {
+            for (s, v) in sum
+                .iter_mut()
+                .zip(before.get(at..at + 3).unwrap_or(&[0; 3]))
+            {
                 *s += u32::from(*v);
             }
         }
@@ -184,14 +203,17 @@ mod tests {
         assert_ne!(at(1.0), at(1.25));
         let values: Vec<f64> = at(1.0).iter().map(|v| f64::from(*v)).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        let sd =
+            (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
         assert!((90.0..110.0).contains(&mean), "{mean}");
         assert!((1.2..1.9).contains(&sd), "{sd}");
     }
 
     /// A white column on black, 3 pixels wide.
     fn line() -> RgbImage {
-        RgbImage::from_fn(60, 20, |x, _| Rgb([if (30..33).contains(&x) { 240 } else { 0 }; 3]))
+        RgbImage::from_fn(60, 20, |x, _| {
+            Rgb([if (30..33).contains(&x) { 240 } else { 0 }; 3])
+        })
     }
 
     #[test]
@@ -209,7 +231,9 @@ mod tests {
     fn out_of_focus_means_no_sharp_edge_and_the_same_light() {
         let mut picture = line();
         Sensor::new(still(), 1).expose(&mut picture, [0.0; 2], 6.0, 0.0);
-        let row: Vec<i32> = (0..60).map(|x| i32::from(picture.get_pixel(x, 10).0[0])).collect();
+        let row: Vec<i32> = (0..60)
+            .map(|x| i32::from(picture.get_pixel(x, 10).0[0]))
+            .collect();
         assert!(row.windows(2).all(|p| (p[0] - p[1]).abs() < 12), "{row:?}");
         let light: i32 = row.iter().sum();
         assert!((600..=720).contains(&light), "{light}");

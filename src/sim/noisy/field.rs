@@ -60,7 +60,8 @@ impl Field {
             let place = wanted.rem_euclid(2) as usize;
             let held = self.slices.get(place).is_some_and(|(s, _)| *s == wanted);
             if !held {
-                let texture = texture(self.seed ^ (wanted as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let texture =
+                    texture(self.seed ^ (wanted as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 if let Some(s) = self.slices.get_mut(place) {
                     *s = (wanted, texture);
                 }
@@ -88,7 +89,10 @@ impl Still<'_> {
                 continue;
             }
             // Another part of the texture for each field and octave.
-            let shift = Vector2::new(71.0 * which as f64 + 29.0 * cell, 113.0 * which as f64 + 47.0 * cell);
+            let shift = Vector2::new(
+                71.0 * which as f64 + 29.0 * cell,
+                113.0 * which as f64 + 47.0 * cell,
+            );
             let wrap = |v: f64| (v.floor() as i64).rem_euclid(SIDE as i64) as usize;
             let index = wrap(at.north_m / cell + shift.x) * SIDE + wrap(at.east_m / cell + shift.y);
             for ((_, texture), part) in self.field.slices.iter().zip(self.time) {
@@ -104,7 +108,9 @@ impl Still<'_> {
 pub(super) fn wandering(seed: u64, id: u64, t_s: f64, memory_s: f64) -> f64 {
     let time = t_s / memory_s;
     let normal = |slice: i64| {
-        let key = seed ^ id.wrapping_mul(0xd134_2543_de82_ef95) ^ (slice as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let key = seed
+            ^ id.wrapping_mul(0xd134_2543_de82_ef95)
+            ^ (slice as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         normal_of(&mut ChaCha8Rng::seed_from_u64(key))
     };
     let slice = time.floor() as i64;
@@ -132,7 +138,8 @@ fn uniform_of_normal(x: f64) -> f64 {
     let tail = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
         * t
         * (0.319_381_530
-            + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+            + t * (-0.356_563_782
+                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     if x > 0.0 { 1.0 - tail } else { tail }
 }
 
@@ -155,7 +162,9 @@ fn texture(seed: u64) -> Vec<f32> {
     let mean = noise.iter().sum::<f32>() / n;
     let variance = noise.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / n;
     let scale = 1.0 / variance.sqrt();
-    noise.iter_mut().for_each(|v| *v = (*v - mean) * scale);
+    for v in &mut noise {
+        *v = (*v - mean) * scale;
+    }
     noise
 }
 
@@ -165,7 +174,13 @@ fn smooth(noise: &mut [f32], (start, stride): (usize, usize), half: usize, line:
     line.extend(noise.iter().skip(start).step_by(stride).take(SIDE));
     let at = |i: usize| line.get(i % SIDE).copied().unwrap_or(0.0);
     let mut sum: f32 = (0..=2 * half).map(|i| at(SIDE - half + i)).sum();
-    for (i, v) in noise.iter_mut().skip(start).step_by(stride).take(SIDE).enumerate() {
+    for (i, v) in noise
+        .iter_mut()
+        .skip(start)
+        .step_by(stride)
+        .take(SIDE)
+        .enumerate()
+    {
         *v = sum;
         sum += at(i + half + 1) - at(SIDE + i - half);
     }
@@ -206,7 +221,10 @@ mod tests {
             let values = grid(&mut field, t, scale, 0.5 * scale);
             for tenth in 0..10 {
                 let low = tenth as f32 / 10.0;
-                let share = values.iter().filter(|v| **v >= low && **v < low + 0.1).count();
+                let share = values
+                    .iter()
+                    .filter(|v| **v >= low && **v < low + 0.1)
+                    .count();
                 assert!((600..1500).contains(&share), "{t} {scale} {tenth}: {share}");
             }
         }
@@ -218,7 +236,11 @@ mod tests {
         let now = grid(&mut field, 10.0, 1.0, 0.5);
         assert!(correlation(&now, &grid(&mut field, 11.0, 1.0, 0.5)) > 0.95);
         assert!(correlation(&now, &grid(&mut field, 23.9, 1.0, 0.5)).abs() < 0.3);
-        assert_eq!(now, grid(&mut field, 10.0, 1.0, 0.5), "the same moment again");
+        assert_eq!(
+            now,
+            grid(&mut field, 10.0, 1.0, 0.5),
+            "the same moment again"
+        );
     }
 
     #[test]
@@ -226,7 +248,10 @@ mod tests {
         let mut field = Field::new(3, 2.0, 12.0);
         let near = grid(&mut field, 0.0, 1.0, 0.2);
         let shifted = |cells: usize| -> (Vec<f32>, Vec<f32>) {
-            let pairs = near.iter().enumerate().filter(|(i, _)| i % 100 + cells < 100);
+            let pairs = near
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| i % 100 + cells < 100);
             pairs.map(|(i, v)| (*v, near[i + cells])).unzip()
         };
         let (a, b) = shifted(2);

@@ -9,7 +9,11 @@ use crate::time::MonoTime;
 use crate::vehicle::Pose;
 
 fn manifest() -> Manifest {
-    Manifest::parse(include_str!("../../../models/landing.toml"), Path::new("landing.toml")).unwrap()
+    Manifest::parse(
+        include_str!("../../../models/landing.toml"),
+        Path::new("landing.toml"),
+    )
+    .unwrap()
 }
 
 fn table() -> ErrorTable {
@@ -35,7 +39,11 @@ fn lawn(class: u8, index: u8) -> World {
 
 fn view(height_m: f64) -> View {
     let camera = CameraModel::from_hfov(384, 256, 70.0).unwrap();
-    View::new(camera, &CameraMount::nadir(), Pose::level_nadir(MonoTime::ZERO, height_m))
+    View::new(
+        camera,
+        &CameraMount::nadir(),
+        Pose::level_nadir(MonoTime::ZERO, height_m),
+    )
 }
 
 fn frame() -> Frame {
@@ -76,7 +84,9 @@ fn the_truth_is_told_where_it_is() {
     assert!(centre[Surface::Person as usize] > 0.9);
     assert!(map.surfaces_at(20, 20).unwrap()[Surface::Soft as usize] > 0.9);
     // 0.5 m at 10 m, 137 grid pixels of focal length: a square of 6.9 pixels.
-    let people = mean(&map, |p| f32::from(u8::from(p[Surface::Person as usize] > 0.9)));
+    let people = mean(&map, |p| {
+        f32::from(u8::from(p[Surface::Person as usize] > 0.9))
+    });
     let pixels = people * 192.0 * 128.0;
     assert!((36.0..64.0).contains(&pixels), "{pixels}");
 }
@@ -99,7 +109,11 @@ fn movers_are_seen_where_they_are() {
 
 #[test]
 fn the_noise_errs_as_often_as_the_table_says() {
-    for (class, surface) in [(3, Surface::Soft), (9, Surface::Structure), (5, Surface::Water)] {
+    for (class, surface) in [
+        (3, Surface::Soft),
+        (9, Surface::Structure),
+        (5, Surface::Water),
+    ] {
         let rows = answers(table().of_class(class, surface));
         let wanted = rows.iter().map(|r| landable(r)).sum::<f32>() / rows.len() as f32;
         let mut shares = Vec::new();
@@ -109,7 +123,10 @@ fn the_noise_errs_as_often_as_the_table_says() {
             shares.push(mean(&ask(&mut noisy, 20.0, 40.0 * seed as f64), landable));
         }
         let got = shares.iter().sum::<f32>() / shares.len() as f32;
-        assert!((got - wanted).abs() < 0.06, "class {class}: {got} instead of {wanted}");
+        assert!(
+            (got - wanted).abs() < 0.06,
+            "class {class}: {got} instead of {wanted}"
+        );
     }
 }
 
@@ -117,7 +134,12 @@ fn the_noise_errs_as_often_as_the_table_says() {
 fn a_seed_gives_the_same_noise_and_another_seed_another() {
     let ask_with = |seed| {
         let world = Arc::new(lawn(3, 15));
-        ask(&mut TruthSegmenter::noisy(&manifest(), world, &table(), seed), 20.0, 3.0).surfaces
+        ask(
+            &mut TruthSegmenter::noisy(&manifest(), world, &table(), seed),
+            20.0,
+            3.0,
+        )
+        .surfaces
     };
     assert_eq!(ask_with(1), ask_with(1));
     assert_ne!(ask_with(1), ask_with(2));
@@ -136,7 +158,10 @@ fn small_people_are_missed_more_often_than_large_ones_and_whole() {
             .count()
     };
     let (near, far) = (seen(6.0), seen(55.0));
-    assert!(near > far + 10, "{near} of 60 from 6 m, {far} of 60 from 55 m");
+    assert!(
+        near > far + 10,
+        "{near} of 60 from 6 m, {far} of 60 from 55 m"
+    );
 }
 
 #[test]
@@ -153,7 +178,10 @@ fn a_missed_person_stays_missed_for_a_while() {
             last = Some(sees);
         }
     }
-    assert!(changes * 10 < looks, "{changes} changes in {looks} half seconds");
+    assert!(
+        changes * 10 < looks,
+        "{changes} changes in {looks} half seconds"
+    );
 }
 
 #[test]
