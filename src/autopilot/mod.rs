@@ -11,5 +11,6 @@
 //! Only `link` does I/O, and only `decode`, `encode` and `link` know MAVLink; the supervisor speaks of modes and places.
 
 pub mod commands;
+pub mod decode;
 pub mod modes;
 pub mod supervisor;

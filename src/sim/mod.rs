@@ -1,5 +1,6 @@
-//! Closed worlds to fly in: picture, truth, movers; and segmenters that know the truth.
+//! Closed worlds to fly in: picture, truth, movers; segmenters that know the truth; a flight controller to fly with.
 
+pub mod autopilot;
 pub mod campaign;
 mod draw;
 pub mod errors;
@@ -8,5 +9,6 @@ pub mod flight;
 mod load;
 mod mover;
 pub mod noisy;
+pub mod quad;
 pub(crate) mod sprite;
 pub mod world;

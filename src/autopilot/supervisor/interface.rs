@@ -77,7 +77,8 @@ pub enum Health {
 pub struct Input<'a> {
     /// The last word of the autopilot on everything.
     pub vehicle: &'a VehicleState,
-    /// The pose now; `None` when any part of it is stale.
+    /// The pose now, for the record; the supervisor judges position, attitude and height each by its own age, from
+    /// `vehicle`: a height that comes less often does not make the position old.
     pub pose: Option<&'a Pose>,
     /// The newest decision, however old.
     pub decision: Option<&'a Brief>,
@@ -164,4 +165,23 @@ pub struct Output {
     pub watch: Option<GroundPoint>,
     /// Call again no later than this, even if nothing comes in.
     pub next: MonoTime,
+}
+
+/// What the supervisor did since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Landings started.
+    pub starts: u32,
+    /// Stops by a mode change (BRAKE or AUTO.LOITER), for whatever reason.
+    pub aborts: u32,
+    /// Stops in place on the way to a site.
+    pub holds: u32,
+    /// Other sites taken after the first one.
+    pub reroutes: u32,
+    /// Climbs to look again.
+    pub climbs: u32,
+    /// Vehicles given back.
+    pub hand_backs: u32,
+    /// Touch-downs.
+    pub landings: u32,
 }

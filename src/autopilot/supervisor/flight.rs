@@ -1,0 +1,314 @@
+//! The way to the site and down to the commit height, and the holds between.
+
+use crate::autopilot::commands::{Command, Severity, TargetSample};
+use crate::geometry::{Ned, Vec3};
+
+use super::altimeter::Height;
+use super::facts::{Facts, Place};
+use super::reason::Reason;
+use super::search::SAME_SITE_M;
+use super::state::{After, Approaching, Descending, Holding, State};
+use super::target::{Target, Word};
+use super::voice::{At, Orders};
+use super::{Health, SAMPLE_PERIOD_S, Supervisor};
+
+/// Above the last gate by less than this, the commit height is reached, metres.
+const COMMIT_SLACK_M: f64 = 0.5;
+/// A climb of less shows nothing new, metres.
+const WORTH_A_CLIMB_M: f64 = 2.0;
+/// Pushed off by more than so many times the allowed offset, it stops going down.
+const FAR_OFF: f64 = 3.0;
+
+/// What the frames must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// To go down: the whole disc seen, and GO.
+    Go,
+    /// To fly over to it: clear as far as seen and remembered. A vehicle that leans to speed up looks elsewhere.
+    Clear,
+}
+
+impl Supervisor {
+    /// Freshness, once for everything that needs it: a GO of these places, a pose, and stages that are well.
+    pub(super) fn has_go(&self, target: &Target, f: &Facts<'_>) -> bool {
+        target.epoch == f.vehicle.epoch
+            && f.place.is_ok()
+            && f.health == Health::Good
+            && target.has_go(f.now, self.config.freshness.go_max_age_s)
+    }
+
+    /// In GUIDED: why it may not go on to the site now.
+    fn stopped_by(&self, target: &Target, need: Need, f: &Facts<'_>) -> Option<Reason> {
+        if target.epoch != f.vehicle.epoch {
+            return Some(Reason::PlacesLost);
+        }
+        let is_enough = match need {
+            Need::Go => self.has_go(target, f),
+            Need::Clear => target.is_clear(f.now, self.config.freshness.go_max_age_s),
+        };
+        // A single frame that finds a hazard lets the last GO grow old; a veto stops at once.
+        let may_go_on = is_enough && !matches!(target.word, Word::Veto(_));
+        f.trouble()
+            .or_else(|| (!may_go_on).then(|| target.objection()))
+    }
+
+    pub(super) fn approach(&mut self, mut s: Approaching, f: &Facts<'_>, orders: &mut Orders) {
+        let Some((place, height)) = self.steady(&mut s.target, Need::Clear, f, orders) else {
+            return;
+        };
+        let offset_m = s.target.distance_m(place.below());
+        let has_arrived = offset_m <= self.config.descent.offset_max_m
+            && place.speed_m_s <= self.config.descent.arrival_speed_m_s;
+        if has_arrived && self.has_go(&s.target, f) {
+            return self.transition_to_descending(s.target, &height, f, orders);
+        }
+        let over = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
+        s.down_m = self.stay_at(over, place.position, f, orders).down();
+        self.state = State::Approaching(s);
+    }
+
+    pub(super) fn descend(&mut self, mut s: Descending, f: &Facts<'_>, orders: &mut Orders) {
+        let Some((place, height)) = self.steady(&mut s.target, Need::Go, f, orders) else {
+            return;
+        };
+        let d = &self.config.descent;
+        let offset_m = s.target.distance_m(place.below());
+        if offset_m > FAR_OFF * d.offset_max_m {
+            return self.transition_to_holding(s.target, Reason::OffTheSite, f, orders);
+        }
+        let is_over = offset_m <= d.offset_max_m;
+        let last_gate_m = self.last_gate_m(&height);
+        if is_over && height.low_m <= last_gate_m + COMMIT_SLACK_M {
+            return self.transition_to_committed(s.target, &place, f, orders);
+        }
+        let is_earned = s.gate_m > last_gate_m && s.target.go_at.is_some_and(|at| at > s.earned_by);
+        if is_over && is_earned && height.low_m <= s.gate_m + d.gate_lead_m {
+            s.gate_m = self.next_gate_m(height.low_m.min(s.gate_m + d.gate_lead_m), &height);
+            s.earned_by = s.target.go_at.unwrap_or(s.earned_by);
+        }
+        // Another source of height may move the commit height up, and an edge of the ground the height: the gate rises
+        // with them, so that no setpoint lies further down than one gate.
+        let deepest_m = self.config.descent.gate_max_step_m + self.config.descent.gate_lead_m;
+        s.gate_m = s.gate_m.max(last_gate_m).max(height.low_m - deepest_m);
+        let down_m = place.position.down() + height.low_m - s.gate_m;
+        let to = Vec3::new(s.target.place.north_m, s.target.place.east_m, down_m);
+        self.fly_to(to, f, orders);
+        self.stream(&s.target, &place, f, orders);
+        self.state = State::Descending(s);
+    }
+
+    pub(super) fn hold(&mut self, mut s: Holding, f: &Facts<'_>, orders: &mut Orders) {
+        let place = match f.place {
+            Ok(place) => place,
+            Err(reason) => {
+                let after = After::LookAgain { climbs: false };
+                return self.transition_to_aborted(reason, after, f, orders);
+            }
+        };
+        if s.target.epoch != f.vehicle.epoch {
+            return self.transition_to_searching(false, &place, f, orders);
+        }
+        if self.is_out_of_patience(f.now) {
+            let reason = f.trouble().unwrap_or(Reason::GoLost);
+            return self.transition_to_aborted(reason, After::HandBack, f, orders);
+        }
+        if let Some(brief) = f.brief {
+            s.target.hear(brief);
+        }
+        s.station = self.stay_at(s.station, place.position, f, orders);
+        self.state = State::Holding(s);
+        let held_s = f.now.secs_since(s.since);
+        if f.trouble().is_some() || held_s < self.config.descent.hold_min_s {
+            return;
+        }
+        let is_new_go = s.target.go_at.is_some_and(|at| at > s.since);
+        if is_new_go && self.stopped_by(&s.target, Need::Go, f).is_none() {
+            return self.transition_to_approaching(s.target, &place, f, orders);
+        }
+        // A site that is spoken against is left at once for another; one that nobody speaks of is waited for.
+        let other = f
+            .brief
+            .and_then(Target::offered)
+            .filter(|t| s.target.distance_m(t.place) > SAME_SITE_M && self.is_allowed(t.place, f));
+        let is_over = held_s > self.config.descent.reroute_after_s;
+        if let Some(other) = other.filter(|_| is_over || s.target.is_objected_to()) {
+            self.avoid(&s.target, f);
+            self.transition_to_approaching(other, &place, f, orders);
+        } else if is_over {
+            self.avoid(&s.target, f);
+            let climbs = self.may_climb(&place);
+            self.transition_to_searching(climbs, &place, f, orders);
+        }
+    }
+
+    /// Climbing shows more, and there is a climb left.
+    fn may_climb(&self, place: &Place) -> bool {
+        let search = &self.config.search;
+        self.attempt.climbs < search.climbs
+            && place
+                .height
+                .is_some_and(|h| h.metres < search.climb_height_m - WORTH_A_CLIMB_M)
+    }
+
+    /// What every step on the way to a site begins with: hears the frame, and stops without a GO. `None`: it stopped.
+    fn steady(
+        &mut self,
+        target: &mut Target,
+        need: Need,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) -> Option<(Place, Height)> {
+        if let Some(brief) = f.brief {
+            target.hear(brief);
+        }
+        let place = match f.place {
+            Ok(place) => place,
+            Err(reason) => {
+                let after = After::LookAgain { climbs: false };
+                self.transition_to_aborted(reason, after, f, orders);
+                return None;
+            }
+        };
+        match self.stopped_by(target, need, f) {
+            Some(Reason::PlacesLost) => {
+                orders.say(
+                    Severity::Warning,
+                    format_args!("alight: site dropped: {}", Reason::PlacesLost),
+                );
+                self.transition_to_searching(false, &place, f, orders);
+                None
+            }
+            Some(reason) => {
+                self.transition_to_holding(*target, reason, f, orders);
+                None
+            }
+            None => Some((place, place.height?)),
+        }
+    }
+
+    /// The lowest gate: where it commits.
+    fn last_gate_m(&self, height: &Height) -> f64 {
+        if height.is_measured {
+            self.commit_m
+        } else {
+            self.config.descent.commit_height_without_range_m
+        }
+    }
+
+    /// The gate below a low height.
+    fn next_gate_m(&self, low_m: f64, height: &Height) -> f64 {
+        let d = &self.config.descent;
+        (d.gate_share * low_m)
+            .max(low_m - d.gate_max_step_m)
+            .max(self.last_gate_m(height))
+    }
+
+    /// One sample of the target stream, from the world-fixed site, when it is time. The caller has made sure of a GO.
+    pub(super) fn stream(
+        &mut self,
+        target: &Target,
+        place: &Place,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let Some(height) = place.height else {
+            return;
+        };
+        let is_due = self
+            .last_sample
+            .is_none_or(|at| f.now.secs_since(at) >= SAMPLE_PERIOD_S);
+        if is_due && self.has_go(target, f) {
+            self.last_sample = Some(f.now);
+            let ground_m = place.position.down() + height.metres;
+            let position = Vec3::<Ned>::new(target.place.north_m, target.place.east_m, ground_m);
+            orders.control(Command::Target(TargetSample { position }));
+        }
+    }
+
+    pub(super) fn transition_to_approaching(
+        &mut self,
+        target: Target,
+        place: &Place,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let is_same = |t: &Target| t.distance_m(target.place) < 1.0;
+        let is_resumed = matches!(&self.state, State::Holding(h) if is_same(&h.target));
+        if self.attempt.has_had_a_site && !is_resumed {
+            self.tally.reroutes += 1;
+        }
+        self.attempt.has_had_a_site = true;
+        orders.say(
+            Severity::Notice,
+            format_args!(
+                "alight: going to site {}, {:.1} m clear",
+                At(target.place),
+                target.clearance_m
+            ),
+        );
+        let down_m = match &self.state {
+            // It was told to be there; the way to the site starts at that height.
+            State::Searching(s) => s.station.down().min(place.position.down()),
+            _ => place.position.down(),
+        };
+        let over = Vec3::new(target.place.north_m, target.place.east_m, down_m);
+        self.fly_to(over, f, orders);
+        self.state = State::Approaching(Approaching { target, down_m });
+    }
+
+    fn transition_to_descending(
+        &mut self,
+        target: Target,
+        height: &Height,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let gate_m = self.next_gate_m(height.low_m, height);
+        orders.say(
+            Severity::Notice,
+            format_args!(
+                "alight: descending from {:.0} m to {}",
+                height.metres,
+                At(target.place)
+            ),
+        );
+        self.descend(
+            Descending {
+                target,
+                gate_m,
+                earned_by: target.go_at.unwrap_or(f.now),
+            },
+            f,
+            orders,
+        );
+    }
+
+    /// Stops here at once; the target stream ends with it.
+    fn transition_to_holding(
+        &mut self,
+        target: Target,
+        why: Reason,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let station = match f.place {
+            Ok(place) => place.position,
+            Err(reason) => {
+                let after = After::LookAgain { climbs: false };
+                return self.transition_to_aborted(reason, after, f, orders);
+            }
+        };
+        self.tally.holds += 1;
+        orders.say(
+            Severity::Warning,
+            format_args!("alight: holding off site {}: {why}", At(target.place)),
+        );
+        self.last_setpoint = None;
+        self.fly_to(station, f, orders);
+        self.state = State::Holding(Holding {
+            target,
+            station,
+            since: f.now,
+        });
+    }
+}

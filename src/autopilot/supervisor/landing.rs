@@ -1,0 +1,178 @@
+//! LAND and PRECLAND, and the way out of anything into a verified hold.
+
+use crate::autopilot::commands::Severity;
+use crate::geometry::Vec3;
+use crate::vehicle::{AutopilotKind, Mode};
+
+use super::Supervisor;
+use super::facts::{Facts, Place};
+use super::reason::Reason;
+use super::state::{Aborted, After, Committed, State};
+use super::target::{Target, Word};
+use super::voice::{At, Orders};
+
+/// Without a heartbeat no hold can be asked for; so long it is waited for, seconds.
+const SILENCE_S: f64 = 60.0;
+
+/// The mode that ends in a landing on a target.
+fn landing_mode(kind: Option<AutopilotKind>) -> Mode {
+    match kind {
+        Some(AutopilotKind::Px4) => Mode::PrecLand,
+        _ => Mode::Land,
+    }
+}
+
+fn why_stopped(target: &Target, f: &Facts<'_>) -> Reason {
+    match target.word {
+        Word::Veto(reason) => reason,
+        _ if target.epoch != f.vehicle.epoch => Reason::PlacesLost,
+        _ => f.trouble().unwrap_or(target.objection()),
+    }
+}
+
+impl Supervisor {
+    pub(super) fn land(&mut self, mut s: Committed, f: &Facts<'_>, orders: &mut Orders) {
+        if let Some(brief) = f.brief {
+            s.target.hear(brief);
+        }
+        let mode = landing_mode(f.kind);
+        let is_shown = self.grip.is_some_and(|g| g.is_shown(mode));
+        let height = f.place.ok().and_then(|p| p.height);
+        s.is_low |= is_shown && height.is_some_and(|h| h.metres <= self.blind_m);
+        let is_go = self.has_go(&s.target, f);
+        let may_go_on = is_go || self.may_go_on_blind(&s, f);
+        if !may_go_on || matches!(s.target.word, Word::Veto(_)) {
+            let reason = why_stopped(&s.target, f);
+            let after = After::LookAgain { climbs: true };
+            return self.transition_to_aborted(reason, after, f, orders);
+        }
+        if self.is_overdue(mode, f) {
+            let reason = Reason::ModeRefused(mode);
+            return self.transition_to_aborted(reason, After::HandBack, f, orders);
+        }
+        self.state = State::Committed(s);
+        let is_asking = !is_shown && is_go;
+        if is_asking {
+            let stay = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
+            self.ask_mode(mode, f, orders);
+            if let Ok(place) = f.place {
+                self.stay_at(stay, place.position, f, orders);
+            }
+        }
+        if let (true, Ok(place)) = (is_go, f.place) {
+            self.stream(&s.target, &place, f, orders);
+        }
+    }
+
+    /// Below the blind height silence is no reason to stop, for a while after the last GO.
+    fn may_go_on_blind(&self, s: &Committed, f: &Facts<'_>) -> bool {
+        let since_go_s = s.target.go_at.map(|at| f.now.secs_since(at));
+        s.is_low && since_go_s.is_some_and(|s| s <= self.config.descent.blind_longest_s)
+    }
+
+    pub(super) fn transition_to_committed(
+        &mut self,
+        target: Target,
+        place: &Place,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let height_m = place.height.map_or(0.0, |h| h.metres);
+        orders.say(
+            Severity::Notice,
+            format_args!(
+                "alight: landing at {} from {height_m:.1} m",
+                At(target.place)
+            ),
+        );
+        self.land(
+            Committed {
+                target,
+                since: f.now,
+                down_m: place.position.down(),
+                is_low: false,
+            },
+            f,
+            orders,
+        );
+    }
+
+    /// Stops by a mode that needs no sticks. Until it shows, the last setpoint is to stay here.
+    pub(super) fn transition_to_aborted(
+        &mut self,
+        reason: Reason,
+        after: After,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        if self.grip.is_none_or(|g| !g.has_asked()) && reason != Reason::Orphaned {
+            // Nothing was asked of the vehicle yet: it is still theirs.
+            return self.transition_to_handed_back(reason, orders);
+        }
+        self.tally.aborts += 1;
+        self.reason = Some(reason);
+        let mut after = after;
+        if let After::LookAgain { .. } = after {
+            self.attempt.aborts += 1;
+            if let Some(target) = self.state.target().copied() {
+                self.avoid(&target, f);
+            }
+            if self.attempt.aborts > self.config.descent.attempts {
+                after = After::HandBack;
+            }
+        }
+        orders.say(Severity::Error, format_args!("alight: stopping: {reason}"));
+        let s = Aborted {
+            reason,
+            since: f.now,
+            after,
+            station: f.place.ok().map(|p| p.position),
+            held_at: None,
+        };
+        self.last_setpoint = None;
+        self.abort(s, f, orders);
+    }
+
+    pub(super) fn abort(&mut self, mut s: Aborted, f: &Facts<'_>, orders: &mut Orders) {
+        self.state = State::Aborted(s);
+        if let (After::Return(delay_s), Some(held_at)) = (s.after, s.held_at)
+            && f.now.secs_since(held_at) >= delay_s
+        {
+            if self.is_overdue(Mode::Rtl, f) || self.ask_mode(Mode::Rtl, f, orders) {
+                self.transition_to_handed_back(s.reason, orders);
+            }
+            return;
+        }
+        if self.is_overdue(Mode::Hold, f)
+            || f.now.secs_since(s.since) > SILENCE_S && s.held_at.is_none()
+        {
+            return self.transition_to_handed_back(Reason::HoldNotShown, orders);
+        }
+        if self.ask_mode(Mode::Hold, f, orders) {
+            s.held_at.get_or_insert(f.now);
+            self.state = State::Aborted(s);
+            return self.after_hold(&s, f, orders);
+        }
+        if let (Some(Mode::Guided), Some(station), Ok(place)) = (f.shown(), s.station, f.place)
+            && self.last_epoch == Some(f.vehicle.epoch)
+        {
+            s.station = Some(self.stay_at(station, place.position, f, orders));
+            self.state = State::Aborted(s);
+        }
+    }
+
+    fn after_hold(&mut self, s: &Aborted, f: &Facts<'_>, orders: &mut Orders) {
+        match s.after {
+            After::HandBack => self.transition_to_handed_back(s.reason, orders),
+            After::Return(_) => {}
+            After::LookAgain { climbs } => {
+                let waited_s = f.now.secs_since(s.held_at.unwrap_or(s.since));
+                if f.trouble().is_none() {
+                    self.transition_to_engaging(climbs, f);
+                } else if waited_s > self.config.descent.patience_s {
+                    self.transition_to_handed_back(s.reason, orders);
+                }
+            }
+        }
+    }
+}
