@@ -11,5 +11,9 @@
 //! Only `link` does I/O, and only `decode`, `encode` and `link` know MAVLink; the supervisor speaks of modes and places.
 
 pub mod commands;
+pub mod encode;
+pub mod framing;
 pub mod modes;
+pub mod report;
+pub mod signing;
 pub mod supervisor;
