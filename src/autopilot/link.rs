@@ -306,7 +306,11 @@ impl LinkWriter {
         let taken = pipe.write(frames, self.peer);
         self.counts.bytes += taken;
         self.counts.failed += len - taken;
-        if taken == len { Sent::All } else { Sent::Failed }
+        if taken == len {
+            Sent::All
+        } else {
+            Sent::Failed
+        }
     }
 
     /// What was counted since the start.
@@ -327,10 +331,14 @@ fn is_silence(e: &std::io::Error) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Complaint {
     /// It is open, and nothing comes.
-    #[error("the link is open, but nothing comes: is the autopilot on, the wiring crossed, the port enabled?")]
+    #[error(
+        "the link is open, but nothing comes: is the autopilot on, the wiring crossed, the port enabled?"
+    )]
     Silent,
     /// Bytes come, and none of them is a frame.
-    #[error("bytes but no MAVLink: baud rate? Or the port speaks another protocol (SERIALn_PROTOCOL = 2)")]
+    #[error(
+        "bytes but no MAVLink: baud rate? Or the port speaks another protocol (SERIALn_PROTOCOL = 2)"
+    )]
     NoMavlink,
     /// Frames come, and no autopilot's heartbeat.
     #[error("MAVLink, but no heartbeat of an autopilot (component 1): is this the right link?")]

@@ -208,7 +208,12 @@ mod tests {
         assert!(asked.len() <= 3 * streams.all.len(), "{}", asked.len());
         let now = MonoTime::from_secs_f64(12.0);
         let (flowing, wanted) = streams.flowing(now);
-        assert_eq!(flowing, wanted, "{:?}", streams.missing(now).collect::<Vec<_>>());
+        assert_eq!(
+            flowing,
+            wanted,
+            "{:?}",
+            streams.missing(now).collect::<Vec<_>>()
+        );
         assert!(run(&mut streams, now, 60, |_| true).is_empty());
     }
 

@@ -13,7 +13,12 @@ pub(super) fn disc_in_picture(
     centre: GroundPoint,
     radius_m: f64,
 ) -> Option<(Pixel, f64)> {
-    let camera = view.camera();
+    // The drawn circle is what people and checks see: all of it lies inside.
+    disc_px(view, centre, radius_m).filter(|disc| is_inside(view, *disc))
+}
+
+/// The same wherever the disc lies; `None` when a part of it cannot be projected.
+pub(super) fn disc_px(view: &View, centre: GroundPoint, radius_m: f64) -> Option<(Pixel, f64)> {
     let middle = view.pixel_from_ground(centre)?;
     let mut radius = 0.0_f64;
     for i in 0..CIRCLE {
@@ -24,13 +29,16 @@ pub(super) fn disc_in_picture(
         })?;
         radius = radius.max((px.x - middle.x).hypot(px.y - middle.y));
     }
-    // The drawn circle is what people and checks see: all of it lies inside.
-    let (w, h) = (f64::from(camera.width), f64::from(camera.height));
-    let is_inside = middle.x >= radius
-        && middle.y >= radius
-        && middle.x + radius <= w
-        && middle.y + radius <= h;
-    is_inside.then_some((middle, radius))
+    Some((middle, radius))
+}
+
+/// Whether a circle of pixels lies wholly inside the picture.
+pub(super) fn is_inside(view: &View, (middle, radius): (Pixel, f64)) -> bool {
+    let (w, h) = (
+        f64::from(view.camera().width),
+        f64::from(view.camera().height),
+    );
+    middle.x >= radius && middle.y >= radius && middle.x + radius <= w && middle.y + radius <= h
 }
 
 /// Whether lengths on the ground follow from the view: a finite pose above the ground that looks down.

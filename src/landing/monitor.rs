@@ -28,7 +28,8 @@ pub(super) struct Patch {
     pub(super) belief: f64,
     /// Mean normalised entropy of the cells in the disc, 0 to 1.
     pub(super) entropy: f64,
-    /// Centre in the source picture, and the radius that covers the disc, pixels; `None` when out of view.
+    /// Centre in the source picture, and the radius that covers the disc, pixels; `None` when it is not to be looked at.
+    /// Of a disc that sticks out of the picture, the part inside is judged.
     pub(super) disc_px: Option<(Pixel, f64)>,
 }
 
@@ -234,6 +235,7 @@ impl Monitor {
                         north_m: patch.centre.north_m + n * patch.radius_m,
                         east_m: patch.centre.east_m + e * patch.radius_m,
                     })
+                    .filter(|px| view.camera().contains(*px))
                     .and_then(|px| seg.surfaces_at((px.x * sx) as usize, (px.y * sy) as usize));
                 let of = |s: Surface| pixel.and_then(|p| p.get(s as usize)).copied();
                 let is_mover = |s| of(s).is_some_and(|p| p >= limit);

@@ -3,7 +3,7 @@
 use super::config::{LandingConfig, SelectConfig};
 use super::decision::{RejectCounts, SiteReject};
 use super::grid::CellId;
-use super::survey::{Standpoint, Survey};
+use super::survey::{DiscStats, Standpoint, Survey};
 use crate::inference::classes::Surface;
 
 /// A place where the drone could stand, as this frame and the map show it.
@@ -73,7 +73,17 @@ impl Selector {
             return None;
         }
         let disc = survey.disc(id).filter(|d| d.is_clean)?;
-        let clearance_m = survey.clearance_m(id);
+        Some(self.rate(survey, stand, id, &disc))
+    }
+
+    /// What a place offers, whatever speaks against it.
+    pub(super) fn rate(
+        &self,
+        survey: &Survey,
+        stand: &Standpoint,
+        id: CellId,
+        disc: &DiscStats,
+    ) -> Place {
         let firm = f64::from(disc.firm) > 0.5 * f64::from(disc.mean);
         let age = 1.0 / (1.0 + f64::from(disc.age_s) / self.config.half_score_age_s);
         let surface = if firm {
@@ -82,32 +92,43 @@ impl Selector {
             1.0 - self.config.soft_cost
         };
         let crossed = f64::from(people_crossed(survey, stand, id));
-        let score = rough_score(survey, stand, id, &self.config, self.needed_m)
+        let way_m = stand.distance_m(id.centre(survey.cell_m()));
+        let score = self.rough_score(disc.clearance_m, way_m)
             * 0.5
             * f64::from(disc.mean + disc.worst)
             * age
             * surface
             * (1.0 - self.config.crossing_cost).powf(crossed);
-        Some(Place {
+        Place {
             id,
-            clearance_m,
+            clearance_m: disc.clearance_m,
             score,
             belief: f64::from(disc.mean),
             surface: if firm { Surface::Firm } else { Surface::Soft },
             in_picture: survey.is_in_picture(id),
-        })
+        }
     }
 
     fn rank_roughly(&mut self, survey: &Survey, stand: &Standpoint) {
         let zone = survey.zone();
-        for (slot, id) in self.rough.iter_mut().zip(zone.cells()) {
+        let mut rough = std::mem::take(&mut self.rough);
+        for (slot, id) in rough.iter_mut().zip(zone.cells()) {
             let is_open = survey.reason(id).is_none() && survey.is_in_picture(id);
             *slot = 0.0;
             if is_open {
-                let score = rough_score(survey, stand, id, &self.config, self.needed_m);
+                let way_m = stand.distance_m(id.centre(survey.cell_m()));
+                let score = self.rough_score(survey.clearance_m(id), way_m);
                 *slot = (score * f64::from(survey.landable(id))) as f32;
             }
         }
+        self.rough = rough;
+    }
+
+    /// Clearance and way to fly, 0 to 1: clearance beyond the needed one counts until it is enough.
+    fn rough_score(&self, clearance_m: f64, way_m: f64) -> f64 {
+        let spare = (clearance_m - self.needed_m).max(0.0);
+        let free = 0.4 + 0.6 * (spare / self.config.enough_clearance_m).min(1.0);
+        free / (1.0 + way_m / self.config.far_m)
     }
 
     fn highest(&self, cells: usize) -> Option<usize> {
@@ -157,20 +178,6 @@ impl Selector {
             }
         }
     }
-}
-
-/// Clearance and way to fly, 0 to 1: clearance beyond the needed one counts until it is enough.
-fn rough_score(
-    survey: &Survey,
-    stand: &Standpoint,
-    id: CellId,
-    config: &SelectConfig,
-    needed_m: f64,
-) -> f64 {
-    let spare = (survey.clearance_m(id) - needed_m).max(0.0);
-    let free = 0.4 + 0.6 * (spare / config.enough_clearance_m).min(1.0);
-    let way = stand.distance_m(id.centre(survey.cell_m()));
-    free / (1.0 + way / config.far_m)
 }
 
 fn is_near(a: CellId, b: CellId, reach: i32) -> bool {

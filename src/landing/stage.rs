@@ -1,5 +1,7 @@
 //! The landing stage: one step a frame, from segmentation and pose to a decision.
 
+mod watch;
+
 use image::RgbImage;
 
 use super::check::{disc_in_picture, is_usable_map, is_usable_view};
@@ -10,7 +12,7 @@ use super::decision::{
 };
 use super::grid::{CellId, CellRect};
 use super::hazard::{entropy as entropy_of, landable, most_believed};
-use super::map::SemanticMap;
+use super::map::{CellState, SemanticMap};
 use super::monitor::{Monitor, Patch, verdict};
 use super::project::{MoverThresholds, Projector};
 use super::selector::Selector;
@@ -66,6 +68,8 @@ pub struct Landing {
     decision: LandingDecision,
     /// Cells of the sites in the decision.
     offered: Vec<CellId>,
+    /// The place that somebody asked to watch.
+    watch: Option<GroundPoint>,
 }
 
 impl Landing {
@@ -90,6 +94,7 @@ impl Landing {
             last: None,
             decision: empty_decision(config.select.alternates),
             offered: Vec::with_capacity(1 + config.select.alternates),
+            watch: None,
             map,
             config,
         })
@@ -150,20 +155,27 @@ impl Landing {
     ) -> &LandingDecision {
         let seg = input.segmentation;
         let captured_at = seg.captured_at;
+        let at = now.max(captured_at);
+        let watched = self.watch.map(|g| CellId::of(g, self.config.map.cell_m));
         self.survey
-            .look(&self.map, seen.footprint, &seen.stand, now.max(captured_at));
+            .look(&self.map, (seen.footprint, watched), &seen.stand, at);
         self.selector.search(&self.survey, &seen.stand);
+        let disc = self
+            .watch
+            .map(|g| self.watched_disc(g, input.view, seen, at.secs_since(captured_at)));
         let moment = Moment {
             survey: &self.survey,
             selector: &self.selector,
             stand: &seen.stand,
             captured_at,
             speed_mps: seen.speed_mps,
+            watched: disc.map(|d| d.look),
         };
         self.tracker.update(&moment);
         self.monitor.begin_frame(input.picture, captured_at);
         self.begin_decision(seg.seq, captured_at);
-        self.offer(input, now.max(captured_at));
+        self.decision.watched = disc.map(|d| self.judge_watched(&d, input, at));
+        self.offer(input, at);
         self.monitor.finish_frame(input.view, captured_at);
         &self.decision
     }
@@ -181,12 +193,13 @@ impl Landing {
         &self.decision
     }
 
-    /// Forgets map, sites and the frame before: the origin moved, or this frame cannot be joined to the last.
+    /// Forgets map, sites, the watched place and the frame before: the origin moved, or this frame cannot be joined to the last.
     pub fn start_new_map(&mut self) {
         self.map.clear();
         self.tracker.clear();
         self.monitor.forget_motion();
         self.last = None;
+        self.watch = None;
     }
 
     /// The last frame's surroundings as a picture for people. Allocates.
@@ -297,8 +310,11 @@ impl Landing {
 
     /// What the monitor has against a track.
     fn object(&self, track: &Track, input: &LandingInput<'_>, at: MonoTime) -> MonitorReasons {
+        if let Some(watched) = self.decision.watched.filter(|w| w.site.id == track.id) {
+            return watched.monitor_reasons;
+        }
         let site = self.site(track, input.view);
-        let (belief, entropy) = self.disc_belief(&site, at);
+        let (belief, entropy) = self.disc_belief(&site, at, |_| true);
         let patch = Patch {
             centre: GroundPoint {
                 north_m: site.north_m,
@@ -370,8 +386,13 @@ impl Landing {
         }
     }
 
-    /// Mean belief and mean normalised entropy of the map's cells in a disc.
-    fn disc_belief(&self, site: &Site, at: MonoTime) -> (f64, f64) {
+    /// Mean belief and mean normalised entropy of those of the map's cells in a disc that count.
+    fn disc_belief(
+        &self,
+        site: &Site,
+        at: MonoTime,
+        counts: impl Fn(Option<&CellState>) -> bool,
+    ) -> (f64, f64) {
         let cell_m = self.config.map.cell_m;
         let corner = |s: f64| {
             CellId::of(
@@ -388,8 +409,12 @@ impl Landing {
             if (c.north_m - site.north_m).hypot(c.east_m - site.east_m) > site.radius_m {
                 continue;
             }
+            let state = self.map.state(id, at);
+            if !counts(state.as_ref()) {
+                continue;
+            }
             count += 1.0;
-            if let Some(state) = self.map.state(id, at) {
+            if let Some(state) = state {
                 belief += f64::from(landable(&state));
                 entropy += entropy_of(&state);
             } else {

@@ -48,7 +48,7 @@ struct Ground {
 const NOWHERE: Ground = Ground {
     landable: 0.0,
     firm: 0.0,
-    age_s: 0.0,
+    age_s: f32::INFINITY,
     hazards: Hazards::UNKNOWN,
     in_picture: false,
 };
@@ -64,8 +64,39 @@ pub(super) struct DiscStats {
     pub(super) firm: f32,
     /// Mean age of the last look, seconds.
     pub(super) age_s: f32,
+    /// Time since any part of it was last looked at, seconds.
+    pub(super) youngest_s: f32,
     /// No cell has a hazard.
     pub(super) is_clean: bool,
+    /// Distance from its centre to the nearest hazard after its buffer, metres, at most 1000.
+    pub(super) clearance_m: f64,
+}
+
+impl DiscStats {
+    const EMPTY: Self = Self {
+        mean: 0.0,
+        worst: 1.0,
+        firm: 0.0,
+        age_s: 0.0,
+        youngest_s: f32::INFINITY,
+        is_clean: true,
+        clearance_m: 0.0,
+    };
+
+    fn take(&mut self, g: &Ground) {
+        self.mean += g.landable;
+        self.firm += g.firm;
+        self.age_s += g.age_s;
+        self.worst = self.worst.min(g.landable);
+        self.youngest_s = self.youngest_s.min(g.age_s);
+        self.is_clean &= g.hazards.is_empty();
+    }
+
+    fn divide(&mut self, count: f32) {
+        self.mean /= count;
+        self.firm /= count;
+        self.age_s /= count;
+    }
 }
 
 /// Owns all memory for the search window.
@@ -126,15 +157,15 @@ impl Survey {
         self.cell_m
     }
 
-    /// Looks at the map around the picture's footprint, at a moment.
+    /// Looks at the map around the picture's footprint and around a watched cell, at a moment.
     pub(super) fn look(
         &mut self,
         map: &SemanticMap,
-        footprint: CellRect,
+        (footprint, watched): (CellRect, Option<CellId>),
         stand: &Standpoint,
         at: MonoTime,
     ) {
-        self.place(map, footprint, stand);
+        self.place(map, (footprint, watched), stand);
         let last = (
             self.rect.rows.wrapping_sub(1),
             self.rect.columns.wrapping_sub(1),
@@ -163,8 +194,14 @@ impl Survey {
         self.judge(stand);
     }
 
-    /// Chooses the rectangles: sites are searched in the zone, hazards as far around it as a buffer reaches.
-    fn place(&mut self, map: &SemanticMap, footprint: CellRect, stand: &Standpoint) {
+    /// Chooses the rectangles: sites are searched in the zone, hazards as far around it and around the watched cell as a
+    /// buffer reaches.
+    fn place(
+        &mut self,
+        map: &SemanticMap,
+        (footprint, watched): (CellRect, Option<CellId>),
+        stand: &Standpoint,
+    ) {
         let cells = |m: f64| (m / self.cell_m).ceil().clamp(0.0, 2000.0) as usize;
         let hazard = &self.config.hazard;
         let reach = KINDS
@@ -174,8 +211,10 @@ impl Survey {
             + self.config.disc_radius_m();
         let margin = cells(self.config.select.search_margin_m);
         self.zone = footprint.grown(margin).intersection(&map.seen());
+        let watched = watched.map_or(CellRect::default(), |id| CellRect::spanning(id, id));
         self.rect = self
             .zone
+            .union(&watched.intersection(&map.seen()))
             .grown(cells(reach))
             .intersection(&map.seen())
             .grown(1);
@@ -301,33 +340,52 @@ impl Survey {
     /// Means and extremes over the disc of a site, one cell more than its radius on every side.
     pub(super) fn disc(&self, id: CellId) -> Option<DiscStats> {
         let reach = self.reach(0.0) as i32;
-        let mut stats = DiscStats {
-            mean: 0.0,
-            worst: 1.0,
-            firm: 0.0,
-            age_s: 0.0,
-            is_clean: true,
-        };
+        let mut stats = DiscStats::EMPTY;
         let mut count = 0.0_f32;
         for dn in -reach..=reach {
             let half = half_width(reach as usize, dn.unsigned_abs() as usize) as i32;
             for de in -half..=half {
-                let g = self.ground.get(self.rect.index(CellId {
+                stats.take(self.ground.get(self.rect.index(CellId {
                     north: id.north + dn,
                     east: id.east + de,
-                })?)?;
-                stats.mean += g.landable;
-                stats.firm += g.firm;
-                stats.age_s += g.age_s;
-                stats.worst = stats.worst.min(g.landable);
-                stats.is_clean &= g.hazards.is_empty();
+                })?)?);
                 count += 1.0;
             }
         }
-        stats.mean /= count;
-        stats.firm /= count;
-        stats.age_s /= count;
+        stats.divide(count);
+        stats.clearance_m = self.clearance_m(id);
         Some(stats)
+    }
+
+    /// The part of a disc that is in the picture, for a picture smaller than the disc; `None` when there is none. Outside
+    /// the picture, ground seen before is danger for what it was seen to be, not for having been forgotten.
+    pub(super) fn part_in_picture(&self, id: CellId, height_m: f64) -> Option<DiscStats> {
+        let buffers = KINDS.map(|k| (k, self.config.hazard.buffer_m(k, height_m)));
+        let radius_m = self.config.disc_radius_m();
+        let mut stats = DiscStats::EMPTY;
+        let (mut clearance_m, mut count) = (1000.0_f64, 0.0_f32);
+        for (cell, g) in self.rect.cells().zip(&self.ground) {
+            let (dn, de) = (
+                f64::from(cell.north - id.north),
+                f64::from(cell.east - id.east),
+            );
+            if g.in_picture && dn.hypot(de) * self.cell_m <= radius_m {
+                stats.take(g);
+                count += 1.0;
+            }
+            let is_forgotten = !g.in_picture && g.age_s.is_finite();
+            let to_edge = |d: f64| (d.abs() - 0.5).max(0.0);
+            let away_m = to_edge(dn).hypot(to_edge(de)) * self.cell_m;
+            for (kind, buffer_m) in buffers {
+                let counts = kind != Surface::Unknown || !is_forgotten;
+                if counts && g.hazards.contains(kind) {
+                    clearance_m = clearance_m.min((away_m - buffer_m).max(0.0));
+                }
+            }
+        }
+        stats.divide(count);
+        stats.clearance_m = clearance_m;
+        (count > 0.0).then_some(stats)
     }
 
     /// First reason against a site centred there, or none; unknown outside the zone.
@@ -335,6 +393,11 @@ impl Survey {
         if !self.zone.contains(id) {
             return Some(SiteReject::Unknown);
         }
+        self.reason_anywhere(id)
+    }
+
+    /// The same, also outside the zone; unknown outside the window.
+    pub(super) fn reason_anywhere(&self, id: CellId) -> Option<SiteReject> {
         match self.rect.index(id).and_then(|i| self.reject.get(i)) {
             Some(reason) => *reason,
             None => Some(SiteReject::Unknown),

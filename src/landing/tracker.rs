@@ -2,6 +2,8 @@
 //!
 //! A track is a place fixed in the world. Each picture that holds its whole disc is a look, good or bad; M good ones of
 //! the last N confirm it. When ground under the disc becomes hazardous the track is dropped at once, whatever it was.
+//! A watched place keeps its track and the track's identity, and is held on to while nothing speaks against it; a hazard
+//! under its disc takes all its looks away.
 
 use super::config::TrackConfig;
 use super::grid::CellId;
@@ -36,6 +38,18 @@ pub(super) struct Moment<'a> {
     pub(super) captured_at: MonoTime,
     /// Speed of the vehicle, metres a second.
     pub(super) speed_mps: f64,
+    /// The place that somebody asked to watch.
+    pub(super) watched: Option<WatchLook>,
+}
+
+/// What a frame and the map say of the watched place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WatchLook {
+    pub(super) place: Place,
+    /// It has the clearance and the belief that a candidate needs.
+    pub(super) is_clear: bool,
+    /// No hazard under its disc.
+    pub(super) is_clean: bool,
 }
 
 /// Keeps the tracks and the site that is held on to.
@@ -47,6 +61,8 @@ pub(super) struct Tracker {
     tracks: Vec<Track>,
     next_id: u32,
     target: Option<u32>,
+    /// The track of the watched place.
+    watched: Option<u32>,
     /// The rival that beats the target, and for how many frames in a row.
     rival: Option<(u32, u32)>,
 }
@@ -60,6 +76,7 @@ impl Tracker {
             tracks: Vec::with_capacity(CAPACITY),
             next_id: 1,
             target: None,
+            watched: None,
             rival: None,
         }
     }
@@ -68,6 +85,7 @@ impl Tracker {
     pub(super) fn clear(&mut self) {
         self.tracks.clear();
         self.target = None;
+        self.watched = None;
         self.rival = None;
     }
 
@@ -87,6 +105,11 @@ impl Tracker {
         self.target
     }
 
+    /// The track of the watched place.
+    pub(super) fn watched(&self) -> Option<&Track> {
+        self.tracks.iter().find(|t| Some(t.id) == self.watched)
+    }
+
     /// All tracks, best score first.
     pub(super) fn tracks(&self) -> &[Track] {
         &self.tracks
@@ -94,14 +117,16 @@ impl Tracker {
 
     /// Takes in one frame: looks again at each track, then at the best places of the picture.
     pub(super) fn update(&mut self, moment: &Moment<'_>) {
+        self.follow(moment);
         self.look_again(moment);
         for place in moment.selector.best() {
             self.take(place, moment);
         }
         let keep = self.config.looks_window.clamp(1, 32);
         // A track without one good look left is gone.
-        self.tracks
-            .retain(|t| t.is_valid || t.looks & (u32::MAX >> (32 - keep)) != 0);
+        self.tracks.retain(|t| {
+            t.is_valid || t.looks & (u32::MAX >> (32 - keep)) != 0 || Some(t.id) == self.watched
+        });
         self.tracks.sort_unstable_by(|a, b| {
             b.is_valid
                 .cmp(&a.is_valid)
@@ -111,9 +136,65 @@ impl Tracker {
         self.choose();
     }
 
+    /// Finds or starts the track of the watched place, and looks at it again.
+    fn follow(&mut self, m: &Moment<'_>) {
+        let before = self.watched.take();
+        let Some(look) = m.watched else { return };
+        let (gate, cell_m) = (self.config.same_site_m, self.cell_m);
+        let near = |t: &Track| distance_m(t.place.id, look.place.id, cell_m);
+        let found = self
+            .tracks
+            .iter()
+            .filter(|t| near(t) <= gate)
+            .min_by(|a, b| {
+                let rank = |t: &Track| (Some(t.id) != before, near(t));
+                let ((oa, da), (ob, db)) = (rank(a), rank(b));
+                oa.cmp(&ob).then(da.total_cmp(&db))
+            })
+            .map(|t| t.id);
+        let id = match found {
+            Some(id) => id,
+            None if self.tracks.len() < CAPACITY || self.make_room() => {
+                self.start(look.place, 0, m.captured_at)
+            }
+            None => return,
+        };
+        self.watched = Some(id);
+        let Some(track) = self.tracks.iter_mut().find(|t| t.id == id) else {
+            return;
+        };
+        track.place = look.place;
+        track.is_valid = look.is_clear;
+        if look.place.in_picture {
+            track.seen_at = track.seen_at.max(m.captured_at);
+            track.looks = track.looks << 1 | u32::from(look.is_clear);
+        }
+        if !look.is_clean {
+            track.looks = 0;
+        }
+    }
+
+    /// Starts a track with its first looks; gives its identity.
+    fn start(&mut self, place: Place, looks: u32, seen_at: MonoTime) -> u32 {
+        let id = self.next_id;
+        self.tracks.push(Track {
+            id,
+            place,
+            looks,
+            is_valid: true,
+            seen_at,
+        });
+        self.next_id = id.wrapping_add(1).max(1);
+        id
+    }
+
     fn look_again(&mut self, m: &Moment<'_>) {
         let (needed_m, drift) = (self.needed_m, self.config.drift_per_metre);
+        let watched = self.watched;
         self.tracks.retain_mut(|track| {
+            if Some(track.id) == watched {
+                return true;
+            }
             let id = track.place.id;
             let is_clean = m.survey.disc(id).is_some_and(|d| d.is_clean);
             if !is_clean || !m.survey.zone().contains(id) {
@@ -144,7 +225,7 @@ impl Tracker {
     /// A place seen in this picture: a track known already, one that moved a little, or a new one.
     fn take(&mut self, place: &Place, m: &Moment<'_>) {
         let gate = self.config.same_site_m;
-        let cell_m = self.cell_m;
+        let (cell_m, watched) = (self.cell_m, self.watched);
         let nearest = self
             .tracks
             .iter_mut()
@@ -152,7 +233,7 @@ impl Tracker {
             .filter(|(d, _)| *d <= gate)
             .min_by(|a, b| a.0.total_cmp(&b.0));
         if let Some((_, track)) = nearest {
-            if !track.is_valid {
+            if !track.is_valid && Some(track.id) != watched {
                 track.place = *place;
                 track.is_valid = true;
                 track.looks |= 1;
@@ -163,14 +244,7 @@ impl Tracker {
         if self.tracks.len() >= CAPACITY && !self.make_room() {
             return;
         }
-        self.tracks.push(Track {
-            id: self.next_id,
-            place: *place,
-            looks: 1,
-            is_valid: true,
-            seen_at: m.captured_at,
-        });
-        self.next_id = self.next_id.wrapping_add(1).max(1);
+        self.start(*place, 1, m.captured_at);
     }
 
     /// Drops the worst track that is not held on to.
@@ -179,7 +253,7 @@ impl Tracker {
             .tracks
             .iter()
             .enumerate()
-            .filter(|(_, t)| Some(t.id) != self.target)
+            .filter(|(_, t)| Some(t.id) != self.target && Some(t.id) != self.watched)
             .min_by(|(_, a), (_, b)| {
                 a.is_valid
                     .cmp(&b.is_valid)
@@ -192,8 +266,13 @@ impl Tracker {
         true
     }
 
-    /// Keeps the target unless it is gone, or a rival was clearly better for long enough.
+    /// Keeps the target unless it is gone, or a rival was clearly better for long enough. A watched place has no rival.
     fn choose(&mut self) {
+        if let Some(id) = self.watched().filter(|t| t.is_valid).map(|t| t.id) {
+            self.target = Some(id);
+            self.rival = None;
+            return;
+        }
         let rank = |t: &Track| (self.is_confirmed(t), t.place.score);
         let best = self
             .tracks

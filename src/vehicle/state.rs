@@ -155,6 +155,8 @@ pub struct VehicleState {
     pub attitude: Option<Stamped<Rotation<Ned, Frd>>>,
     /// The best height above ground: range sensor, else terrain, else relative altitude.
     pub height: Option<Stamped<HeightAboveGround>>,
+    /// Height over the take-off point, metres (`GLOBAL_POSITION_INT`, `ALTITUDE`): the ground here may lie elsewhere.
+    pub relative_altitude_m: Option<Stamped<f64>>,
     /// The range sensor's own reading along the body's down axis, metres.
     pub range_m: Option<Stamped<f64>>,
     /// From `BATTERY_STATUS` or `SYS_STATUS`.
@@ -167,6 +169,10 @@ pub struct VehicleState {
     pub wind_m_s: Option<Stamped<f64>>,
     /// From `HOME_POSITION`, in NED around the origin.
     pub home: Option<Stamped<Vec3<Ned>>>,
+    /// From `GLOBAL_POSITION_INT`.
+    pub place: Option<Stamped<GlobalPlace>>,
+    /// Time since 1970 at that moment, from `SYSTEM_TIME`.
+    pub unix_time: Option<Stamped<Duration>>,
     /// From `GPS_GLOBAL_ORIGIN`.
     pub origin: Option<Stamped<GlobalPlace>>,
     /// Counts changes that make every known place meaningless: the origin moved, the autopilot started again, the position jumped.

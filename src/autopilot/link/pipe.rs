@@ -35,7 +35,10 @@ pub(super) enum WritePipe {
 
 impl ReadPipe {
     /// So many bytes, and from whom where that can be anybody.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<(usize, Option<SocketAddr>)> {
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> std::io::Result<(usize, Option<SocketAddr>)> {
         match self {
             Self::Serial(port) => port.read(buffer).map(|n| (n, None)),
             Self::Tcp(stream) => stream.read(buffer).map(|n| (n, None)),
@@ -191,7 +194,11 @@ fn found_ports() -> String {
     }
 }
 
-fn open_udp(at: &HostPort, is_in: bool, patience: Duration) -> std::io::Result<(ReadPipe, WritePipe)> {
+fn open_udp(
+    at: &HostPort,
+    is_in: bool,
+    patience: Duration,
+) -> std::io::Result<(ReadPipe, WritePipe)> {
     let mut last = None;
     for to in (at.host.as_str(), at.port).to_socket_addrs()? {
         let any: SocketAddr = if to.is_ipv4() {
@@ -199,8 +206,13 @@ fn open_udp(at: &HostPort, is_in: bool, patience: Duration) -> std::io::Result<(
         } else {
             ([0u16; 8], 0).into()
         };
-        let socket = UdpSocket::bind(if is_in { to } else { any })
-            .and_then(|s| if is_in { Ok(s) } else { s.connect(to).map(|()| s) });
+        let socket = UdpSocket::bind(if is_in { to } else { any }).and_then(|s| {
+            if is_in {
+                Ok(s)
+            } else {
+                s.connect(to).map(|()| s)
+            }
+        });
         match socket {
             Ok(socket) => {
                 socket.set_read_timeout(Some(patience))?;

@@ -130,7 +130,11 @@ fn a_serial_port_that_goes_away_is_lost_and_looked_for() {
 fn a_wrong_serial_path_lists_the_ports_and_is_reported_once() {
     let mut link = Ends::new("serial:/dev/ttyNONE7:57600");
     let error = link.reader.open().unwrap_err().to_string();
-    for part in ["serial:/dev/ttyNONE7:57600", "no serial port /dev/ttyNONE7", "found"] {
+    for part in [
+        "serial:/dev/ttyNONE7:57600",
+        "no serial port /dev/ttyNONE7",
+        "found",
+    ] {
         assert!(error.contains(part), "{part} in: {error}");
     }
     assert!(matches!(link.next().0, Received::CannotOpen(_)));
@@ -171,7 +175,9 @@ fn udpin_has_no_peer_until_something_comes_and_follows_a_restart() {
     assert_eq!(link.writer.counts().without_peer, sent.len() as u64);
 
     let first = UdpSocket::bind("127.0.0.1:0").unwrap();
-    first.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    first
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
     first.send_to(b"hello", ("127.0.0.1", port)).unwrap();
     assert_eq!(link.bytes(5), b"hello");
     assert_eq!(link.writer.write(&sent), Sent::All);
@@ -254,7 +260,11 @@ fn tcp_without_anybody_there_says_what_to_do() {
     let port = free_udp_port();
     let mut link = Ends::new(&format!("tcp:127.0.0.1:{port}"));
     let error = link.reader.open().unwrap_err().to_string();
-    for part in [&format!("tcp:127.0.0.1:{port}"), "refused", "start the autopilot"] {
+    for part in [
+        &format!("tcp:127.0.0.1:{port}"),
+        "refused",
+        "start the autopilot",
+    ] {
         assert!(error.contains(part), "{part} in: {error}");
     }
 }

@@ -6,6 +6,7 @@ mod properties;
 mod real;
 mod scene;
 mod speed;
+mod watch;
 
 #[global_allocator]
 static ALLOCATOR: crate::alloc::CountingAllocator = crate::alloc::CountingAllocator;

@@ -2,7 +2,7 @@
 
 use super::scene::{Scene, disc, landing, one_look, pose, sure_of};
 use crate::alloc::allocations;
-use crate::geometry::{CameraModel, CameraMount, View};
+use crate::geometry::{CameraModel, CameraMount, GroundPoint, View};
 use crate::inference::SegmentationMap;
 use crate::inference::classes::Surface;
 use crate::landing::{LandingConfig, LandingInput};
@@ -23,6 +23,12 @@ fn a_warm_step_does_not_allocate() {
         })
         .collect();
     for (i, frame) in frames.iter().enumerate() {
+        if i == 4 {
+            landing.watch(Some(GroundPoint {
+                north_m: 5.0,
+                east_m: -4.0,
+            }));
+        }
         let before = allocations();
         let outcome = landing
             .step(&frame.input(), frame.segmentation.captured_at)
