@@ -12,5 +12,11 @@
 
 pub mod commands;
 pub mod decode;
+pub mod encode;
+pub mod framing;
+pub mod link;
 pub mod modes;
+pub mod report;
+pub mod signing;
+pub mod streams;
 pub mod supervisor;
