@@ -153,9 +153,11 @@ fn texture(seed: u64) -> Vec<f32> {
     // Three box filters are nearly a Gaussian; the blob is about twice the box.
     let half = (BLOB_CELLS / 4.0) as usize;
     for _ in 0..3 {
-        for i in 0..SIDE {
-            smooth(&mut noise, (i * SIDE, 1), half, &mut line);
-            smooth(&mut noise, (i, SIDE), half, &mut line);
+        for row in 0..SIDE {
+            smooth(&mut noise, (row * SIDE, 1), half, &mut line);
+        }
+        for column in 0..SIDE {
+            smooth(&mut noise, (column, SIDE), half, &mut line);
         }
     }
     let n = noise.len() as f32;
