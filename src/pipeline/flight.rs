@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::autopilot::companion::{Companion, CompanionConfig};
-use crate::autopilot::supervisor::{Brief, Phase, Request};
+use crate::autopilot::supervisor::{Brief, Phase, Reason, Request};
 use crate::camera::Frame;
 use crate::geometry::{CameraModel, CameraMount, GroundPoint, Vec3, View};
 use crate::inference::SegmentationMap;
@@ -208,8 +208,6 @@ struct Flight<'a> {
     phase: Phase,
     ended_at: Option<MonoTime>,
     last_hold: Option<HoldReason>,
-    aborts: u32,
-    reroutes: u32,
     track: Vec<TrackPoint>,
     events: Vec<EventLine>,
     heard_texts: usize,
@@ -238,8 +236,6 @@ impl<'a> Flight<'a> {
             phase: Phase::Standby,
             ended_at: None,
             last_hold: None,
-            aborts: 0,
-            reroutes: 0,
             track: Vec::new(),
             events: Vec::new(),
             heard_texts: 0,
@@ -261,7 +257,8 @@ impl<'a> Flight<'a> {
         }
         if self.steps.is_multiple_of(TICK_STEPS) {
             self.companion.tick(self.now);
-            self.judge.be_at(self.autopilot.truth().position, self.now.as_secs_f64());
+            self.judge
+                .be_at(self.autopilot.truth().position, self.now.as_secs_f64());
         }
         self.uplink();
         self.follow();
@@ -311,7 +308,10 @@ impl<'a> Flight<'a> {
 
     /// Takes pictures, and decides on them when their time has come.
     fn look(&mut self, watcher: &mut dyn Watcher) {
-        if self.under_way.as_ref().is_some_and(|(_, _, ready)| self.now >= *ready)
+        if self
+            .under_way
+            .as_ref()
+            .is_some_and(|(_, _, ready)| self.now >= *ready)
             && let Some((seen, error, _)) = self.under_way.take()
         {
             self.decide(&seen, error, watcher);
@@ -324,11 +324,20 @@ impl<'a> Flight<'a> {
         let truth = *self.autopilot.truth();
         let fault = self.trouble.camera(self.now);
         if let Some(seen) = self.eye.capture(&truth, self.now, fault) {
-            self.under_way = Some((seen, truth.estimate_error, self.now.after(self.spec.latency)));
+            self.under_way = Some((
+                seen,
+                truth.estimate_error,
+                self.now.after(self.spec.latency),
+            ));
         }
     }
 
-    fn decide(&mut self, seen: &Seen, error: Vec3<crate::geometry::Ned>, watcher: &mut dyn Watcher) {
+    fn decide(
+        &mut self,
+        seen: &Seen,
+        error: Vec3<crate::geometry::Ned>,
+        watcher: &mut dyn Watcher,
+    ) {
         let frame = &seen.frame;
         let epoch = self.companion.state().epoch;
         if epoch != self.epoch {
@@ -336,7 +345,10 @@ impl<'a> Flight<'a> {
             self.landing.start_new_map();
         }
         self.landing.watch(self.companion.watch());
-        let pose = self.companion.history().pose_at(frame.captured_at, self.now);
+        let pose = self
+            .companion
+            .history()
+            .pose_at(frame.captured_at, self.now);
         let view = pose.ok().map(|p| self.eye.view(p));
         let segmented = self.eye.segment(seen, &mut self.segmentation).is_ok();
         let range = self.companion.state().range_m;
@@ -351,12 +363,20 @@ impl<'a> Flight<'a> {
                 };
                 self.landing.step(&input, self.now)
             }
-            (_, false) => self.landing.hold(frame.seq, frame.captured_at, HoldReason::NoSegmentation),
-            (None, _) => self.landing.hold(frame.seq, frame.captured_at, HoldReason::NoPose),
+            (_, false) => {
+                self.landing
+                    .hold(frame.seq, frame.captured_at, HoldReason::NoSegmentation)
+            }
+            (None, _) => self
+                .landing
+                .hold(frame.seq, frame.captured_at, HoldReason::NoPose),
         };
         self.judge.decisions += 1;
         match (decision.outcome, &decision.site) {
-            (Outcome::Site, Some(site)) => self.judge.offered(site, error, frame.captured_at.as_secs_f64()),
+            (Outcome::Site, Some(site)) => {
+                self.judge
+                    .offered(site, error, frame.captured_at.as_secs_f64());
+            }
             (Outcome::Hold(reason), _) => self.last_hold = Some(reason),
             (Outcome::Site, None) => {}
         }
@@ -371,16 +391,16 @@ impl<'a> Flight<'a> {
         self.choose(error);
     }
 
-    /// Notes where the chosen site truly lies, and whether it is another one.
+    /// Notes where the chosen site truly lies.
     fn choose(&mut self, error: Vec3<crate::geometry::Ned>) {
-        let flies = matches!(self.phase, Phase::Approaching | Phase::Descending | Phase::Committed);
+        let flies = matches!(
+            self.phase,
+            Phase::Approaching | Phase::Descending | Phase::Committed
+        );
         let Some(watch) = self.companion.watch().filter(|_| flies) else {
             return;
         };
-        let place = judge::true_place(watch, error);
-        let far = |g: &GroundPoint| (g.north_m - place.north_m).hypot(g.east_m - place.east_m) > 1.5;
-        self.reroutes += u32::from(self.judge.chosen.as_ref().is_some_and(far));
-        self.judge.chosen = Some(place);
+        self.judge.chosen = Some(judge::true_place(watch, error));
     }
 
     /// Follows the phase.
@@ -389,9 +409,6 @@ impl<'a> Flight<'a> {
         if phase == self.phase {
             return;
         }
-        let flew = matches!(self.phase, Phase::Approaching | Phase::Descending | Phase::Committed);
-        let gave_up = matches!(phase, Phase::Searching | Phase::Aborted);
-        self.aborts += u32::from(flew && gave_up);
         self.phase = phase;
         self.trouble.enters(phase, self.now);
         if self.events.len() < EVENTS {
@@ -404,7 +421,11 @@ impl<'a> Flight<'a> {
     }
 
     fn break_things(&mut self) {
-        let custom_mode = self.companion.state().mode.map_or(0, |m| m.value.custom_mode);
+        let custom_mode = self
+            .companion
+            .state()
+            .mode
+            .map_or(0, |m| m.value.custom_mode);
         let mut scene = Scene {
             autopilot: &mut self.autopilot,
             eye: &mut self.eye,
@@ -447,22 +468,28 @@ impl<'a> Flight<'a> {
             self.ended_at = None;
         }
         let is_late = self.now.since(MonoTime::ZERO) >= self.spec.longest;
-        is_late.then(|| if self.phase == Phase::Aborted { FlightResult::Held } else { FlightResult::Timeout })
+        is_late.then(|| {
+            if self.phase == Phase::Aborted {
+                FlightResult::Held
+            } else {
+                FlightResult::Timeout
+            }
+        })
     }
 
     fn result(&self, is_down: bool) -> FlightResult {
+        let is_taken = self.takeover.is_some()
+            || matches!(
+                self.companion.reason(),
+                Some(Reason::TakenOver(_) | Reason::SticksMoved)
+            );
         if is_down {
             FlightResult::Landed
-        } else if self.takeover.is_some() || self.autopilot.truth().mode != crate::vehicle::Mode::Hold && self.phase == Phase::HandedBack && !self.is_own_hold() {
+        } else if is_taken {
             FlightResult::HandedBack
         } else {
             FlightResult::Held
         }
-    }
-
-    /// Whether the vehicle is in a mode that holds, with us having given up by ourselves.
-    fn is_own_hold(&self) -> bool {
-        matches!(self.autopilot.truth().mode, crate::vehicle::Mode::Hold | crate::vehicle::Mode::Guided)
     }
 
     fn track_point(&self) -> TrackPoint {
@@ -495,8 +522,8 @@ impl<'a> Flight<'a> {
             site_decisions: self.judge.sites,
             false_safe_decisions: self.judge.false_safe,
             time_s: hundredths(self.now.as_secs_f64()),
-            aborts: self.aborts,
-            reroutes: self.reroutes,
+            aborts: self.companion.tally().aborts,
+            reroutes: self.companion.tally().reroutes,
             faults: self.trouble.lines(),
             takeover: self.takeover.as_ref().map(|t| takeover_line(t, &self.ear)),
             events: Vec::new(),
@@ -529,14 +556,12 @@ impl<'a> Flight<'a> {
         if line.result == FlightResult::Landed {
             return None;
         }
-        let said = self.events.iter().rev().find(|e| !e.text.contains(" at "));
-        let said = said.map(|e| e.text.clone());
-        let hold = self.last_hold.map(|h| h.text().to_owned());
-        Some(match (said, hold) {
-            (Some(said), Some(hold)) => format!("{said} ({hold})"),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => "nothing was said".to_owned(),
-        })
+        let gave_up = self.companion.reason().map_or("out of time", Reason::text);
+        let hold = self.last_hold.map_or("", HoldReason::text);
+        Some(format!(
+            "{} ({gave_up}; last hold: {hold})",
+            line.result.name()
+        ))
     }
 }
 
@@ -553,7 +578,10 @@ fn takeover_line(t: &Takeover, ear: &Ear) -> TakeoverLine {
     let ms = |to: MonoTime| (to.secs_since(t.at) * 1e3).round();
     let tick = STEP * TICK_STEPS as u32;
     let after = t.shown_at.map_or(0, |shown| {
-        ear.commands.iter().filter(|at| at.since(shown) > tick).count()
+        ear.commands
+            .iter()
+            .filter(|at| at.since(shown) > tick)
+            .count()
     });
     TakeoverLine {
         at_s: hundredths(t.at.as_secs_f64()),

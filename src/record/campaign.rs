@@ -199,17 +199,7 @@ impl CampaignSummary {
                 taken,
             )
         });
-        for line in &with_place {
-            s.by_autopilot.entry(line.autopilot.clone()).or_default();
-        }
-        for (name, dialect) in &mut s.by_autopilot {
-            let own: Vec<&FlightLine> = with_place
-                .iter()
-                .copied()
-                .filter(|l| l.autopilot == *name)
-                .collect();
-            *dialect = of_dialect(&own);
-        }
+        s.by_dialect(&with_place);
         s.failed = with_place
             .iter()
             .filter(|l| !l.success)
@@ -217,6 +207,16 @@ impl CampaignSummary {
             .collect();
         s.failed.sort_by_key(|f| f.seed);
         s
+    }
+
+    fn by_dialect(&mut self, with_place: &[&FlightLine]) {
+        for line in with_place {
+            self.by_autopilot.entry(line.autopilot.clone()).or_default();
+        }
+        for (name, dialect) in &mut self.by_autopilot {
+            let own = with_place.iter().copied().filter(|l| l.autopilot == *name);
+            *dialect = of_dialect(&own.collect::<Vec<_>>());
+        }
     }
 
     fn touchdowns(&mut self, lines: &[FlightLine]) {

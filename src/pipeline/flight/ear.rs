@@ -93,7 +93,10 @@ impl Ear {
 
     fn take(&mut self, wire: &Wire<'_>, now: MonoTime) {
         let is_command = match wire.message {
-            SET_MODE | SET_POSITION_TARGET_LOCAL_NED | SET_POSITION_TARGET_GLOBAL_INT | LANDING_TARGET => true,
+            SET_MODE
+            | SET_POSITION_TARGET_LOCAL_NED
+            | SET_POSITION_TARGET_GLOBAL_INT
+            | LANDING_TARGET => true,
             // The command's number stands behind its seven parameters.
             COMMAND_INT | COMMAND_LONG => !ASKS.contains(&wire.u16(28)),
             _ => false,
@@ -111,7 +114,10 @@ impl Ear {
 
     /// Joins the pieces of a text.
     fn hear(&mut self, wire: &Wire<'_>, now: MonoTime) {
-        let text = wire.payload.get(1..wire.payload.len().min(51)).unwrap_or(&[]);
+        let text = wire
+            .payload
+            .get(1..wire.payload.len().min(51))
+            .unwrap_or(&[]);
         let text = text.split(|b| *b == 0).next().unwrap_or(&[]);
         let (id, chunk) = (wire.u16(51), wire.byte(53));
         if chunk == 0 {
@@ -133,7 +139,8 @@ pub(super) fn shows_takeover(bytes: &[u8], custom_mode: u32) -> bool {
         }
         let mode = u32::from(wire.u16(0)) | u32::from(wire.u16(2)) << 16;
         shows |= wire.message == HEARTBEAT && mode != custom_mode;
-        let is_off = |channel: usize| (i32::from(wire.u16(4 + 2 * channel)) - 1500).abs() > DEFLECTION_US;
+        let is_off =
+            |channel: usize| (i32::from(wire.u16(4 + 2 * channel)) - 1500).abs() > DEFLECTION_US;
         shows |= wire.message == RC_CHANNELS && (0..4).any(is_off);
     });
     shows
@@ -172,7 +179,11 @@ mod tests {
         assert_eq!(ear.last_command, Some(at(2.0)));
         assert!(ear.commands.is_empty(), "not asked to watch");
         ear.watch_for_silence();
-        let two = [frame(LANDING_TARGET, &[1; 60]), frame(SET_POSITION_TARGET_LOCAL_NED, &[1; 53])].concat();
+        let two = [
+            frame(LANDING_TARGET, &[1; 60]),
+            frame(SET_POSITION_TARGET_LOCAL_NED, &[1; 53]),
+        ]
+        .concat();
         ear.sent(&two, at(3.0));
         assert_eq!(ear.commands, [at(3.0), at(3.0)]);
     }

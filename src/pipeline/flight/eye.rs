@@ -100,21 +100,42 @@ impl<'a> Eye<'a> {
     }
 
     /// Takes a picture; `None` when the camera gives none.
-    pub(super) fn capture(&mut self, truth: &Truth, now: MonoTime, fault: CameraFault) -> Option<Seen> {
+    pub(super) fn capture(
+        &mut self,
+        truth: &Truth,
+        now: MonoTime,
+        fault: CameraFault,
+    ) -> Option<Seen> {
         let seq = self.seq;
         self.seq += 1;
         let t_s = now.as_secs_f64();
         let (image, view, t_s, sight) = match (fault, &self.last) {
             (CameraFault::Lost, _) => return None,
-            (CameraFault::Frozen, Some((image, view, t_s))) => (Arc::clone(image), view.clone(), *t_s, Sight::Clear),
+            (CameraFault::Frozen, Some((image, view, t_s))) => {
+                (Arc::clone(image), view.clone(), *t_s, Sight::Clear)
+            }
             (CameraFault::Black, _) => {
                 let black = RgbImage::new(self.model.width, self.model.height);
-                (Arc::new(black), self.view(true_pose(truth)), t_s, Sight::Nothing)
+                (
+                    Arc::new(black),
+                    self.view(true_pose(truth)),
+                    t_s,
+                    Sight::Nothing,
+                )
             }
             _ => {
                 let view = self.view(true_pose(truth));
-                let defocus = if let CameraFault::Blurred(px) = fault { px } else { 0.0 };
-                (self.expose(&view, truth, defocus, t_s), view, t_s, Sight::Clear)
+                let defocus = if let CameraFault::Blurred(px) = fault {
+                    px
+                } else {
+                    0.0
+                };
+                (
+                    self.expose(&view, truth, defocus, t_s),
+                    view,
+                    t_s,
+                    Sight::Clear,
+                )
             }
         };
         self.last = Some((Arc::clone(&image), view.clone(), t_s));
@@ -149,7 +170,9 @@ impl<'a> Eye<'a> {
             x: self.model.cx,
             y: self.model.cy,
         };
-        let moved = view.ground_from_pixel(middle).and_then(|g| there.pixel_from_ground(g));
+        let moved = view
+            .ground_from_pixel(middle)
+            .and_then(|g| there.pixel_from_ground(g));
         let shift = moved.map_or([0.0; 2], |px| [px.x - middle.x, px.y - middle.y]);
         self.sensor.expose(&mut picture, shift, defocus, t_s);
         Arc::new(picture)
@@ -159,7 +182,11 @@ impl<'a> Eye<'a> {
     ///
     /// # Errors
     /// When the network fails on it.
-    pub(super) fn segment(&mut self, seen: &Seen, out: &mut SegmentationMap) -> Result<(), InferenceError> {
+    pub(super) fn segment(
+        &mut self,
+        seen: &Seen,
+        out: &mut SegmentationMap,
+    ) -> Result<(), InferenceError> {
         match &mut self.eyes {
             Eyes::Network(network) => network.segment(&seen.frame, out),
             Eyes::Told(told) => {

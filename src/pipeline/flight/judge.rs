@@ -59,12 +59,22 @@ impl Judge {
         if -position.down() >= PEOPLE_BELOW_M {
             return;
         }
-        let distance = |g: &GroundPoint| (g.north_m - position.north()).hypot(g.east_m - position.east());
+        let distance =
+            |g: &GroundPoint| (g.north_m - position.north()).hypot(g.east_m - position.east());
         let movers = self.world.mover_positions(t_s);
-        let moving = movers.iter().filter(|m| m.kind == MoverKind::Person).map(|m| &m.ground);
+        let moving = movers
+            .iter()
+            .filter(|m| m.kind == MoverKind::Person)
+            .map(|m| &m.ground);
         let near = self.standing.iter().chain(moving).map(distance);
-        let nearest = near.filter(|d| *d <= PEOPLE_WITHIN_M).min_by(f64::total_cmp);
-        self.person_min_m = self.person_min_m.into_iter().chain(nearest).min_by(f64::total_cmp);
+        let nearest = near
+            .filter(|d| *d <= PEOPLE_WITHIN_M)
+            .min_by(f64::total_cmp);
+        self.person_min_m = self
+            .person_min_m
+            .into_iter()
+            .chain(nearest)
+            .min_by(f64::total_cmp);
     }
 
     /// A decision offered this site; `error` is what the autopilot believed of its position minus the truth, when the
@@ -207,7 +217,11 @@ mod tests {
         assert_eq!(judge.person_min_m, None);
         judge.be_at(Vec3::new(1.95, 0.05, -9.0), 0.0);
         judge.be_at(Vec3::new(-2.0, 0.0, -3.0), 0.0);
-        assert!((judge.person_min_m.unwrap() - 3.0).abs() < 1e-6, "{:?}", judge.person_min_m);
+        assert!(
+            (judge.person_min_m.unwrap() - 3.0).abs() < 1e-6,
+            "{:?}",
+            judge.person_min_m
+        );
     }
 
     #[test]
@@ -233,7 +247,11 @@ mod tests {
         judge.offered(&site(0.0, 2.9), Vec3::zero(), 0.0);
         assert_eq!((judge.sites, judge.false_safe), (1, 0));
         judge.offered(&site(0.0, 3.1), Vec3::zero(), 0.0);
-        assert_eq!((judge.sites, judge.false_safe), (2, 1), "over the pool's edge");
+        assert_eq!(
+            (judge.sites, judge.false_safe),
+            (2, 1),
+            "over the pool's edge"
+        );
         // The autopilot believes to be 0.5 m east of where it is: the site truly lies 0.5 m west.
         judge.offered(&site(0.0, 3.1), Vec3::new(0.0, 0.5, 0.0), 0.0);
         assert_eq!((judge.sites, judge.false_safe), (3, 1));
@@ -254,7 +272,11 @@ mod tests {
         let line = judge.touchdown(&at(0.3, 0.4));
         assert_eq!(line.surface, Surface::Soft);
         assert!((line.miss_m.unwrap() - 0.5).abs() < 1e-6);
-        assert!((line.clear_radius_m - 3.6).abs() < 0.11, "{}", line.clear_radius_m);
+        assert!(
+            (line.clear_radius_m - 3.6).abs() < 0.11,
+            "{}",
+            line.clear_radius_m
+        );
         assert_eq!(judge.touchdown(&at(0.0, 3.8)).surface, Surface::Water);
         assert_eq!(judge.touchdown(&at(5.0, 0.0)).surface, Surface::Person);
     }

@@ -90,7 +90,7 @@ impl Trouble {
     pub(super) fn step(&mut self, on: &mut Scene<'_, '_>, now: MonoTime) -> Option<&'static str> {
         let mut takeover = None;
         for p in &mut self.planned {
-            if p.line.at_s.is_some() || !p.due.is_some_and(|due| now >= due) {
+            if p.line.at_s.is_some() || p.due.is_none_or(|due| now < due) {
                 continue;
             }
             p.line.at_s = Some((now.as_secs_f64() * 100.0).round() / 100.0);
@@ -99,7 +99,9 @@ impl Trouble {
             match p.fault.kind {
                 Kind::CameraFreeze => self.camera = Some((CameraFault::Frozen, now.after(time))),
                 Kind::BlackFrames => self.camera = Some((CameraFault::Black, now.after(time))),
-                Kind::Blur => self.camera = Some((CameraFault::Blurred(p.fault.size), now.after(time))),
+                Kind::Blur => {
+                    self.camera = Some((CameraFault::Blurred(p.fault.size), now.after(time)));
+                }
                 Kind::FrameLoss => self.camera = Some((CameraFault::Lost, now.after(time))),
                 Kind::PilotTakeover => takeover = Some(take_over(on.autopilot, p.fault.way)),
                 _ => happen(&p.fault, time, on, now),
@@ -119,7 +121,11 @@ fn happen(fault: &Fault, time: Duration, on: &mut Scene<'_, '_>, now: MonoTime) 
         Kind::AutopilotReboot => on.autopilot.reboot(),
         Kind::GpsJump => on.autopilot.jump_gps(push),
         Kind::RangeFailure => {
-            let how = if fault.way.is_multiple_of(2) { RangeFault::Silent } else { RangeFault::Stuck };
+            let how = if fault.way.is_multiple_of(2) {
+                RangeFault::Silent
+            } else {
+                RangeFault::Stuck
+            };
             on.autopilot.fail_range(how, time);
         }
         Kind::BatteryLow => on.autopilot.set_battery(LOW_BATTERY),
@@ -146,7 +152,11 @@ fn happen(fault: &Fault, time: Duration, on: &mut Scene<'_, '_>, now: MonoTime) 
                 start_s: now.as_secs_f64(),
             });
         }
-        Kind::CameraFreeze | Kind::BlackFrames | Kind::Blur | Kind::FrameLoss | Kind::PilotTakeover => {}
+        Kind::CameraFreeze
+        | Kind::BlackFrames
+        | Kind::Blur
+        | Kind::FrameLoss
+        | Kind::PilotTakeover => {}
     }
 }
 
