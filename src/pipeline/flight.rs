@@ -20,10 +20,10 @@ use std::time::Duration;
 use crate::autopilot::companion::{Companion, CompanionConfig};
 use crate::autopilot::supervisor::{Brief, Phase, Reason, Request};
 use crate::camera::Frame;
-use crate::geometry::{CameraModel, CameraMount, GroundPoint, Vec3, View};
+use crate::geometry::{CameraModel, CameraMount, Vec3, View};
 use crate::inference::SegmentationMap;
 use crate::landing::{HoldReason, Landing, LandingConfig, LandingDecision, LandingInput, Outcome};
-use crate::record::{EventLine, FlightLine, FlightResult, StartLine, TakeoverLine};
+use crate::record::{EventLine, FlightLine, FlightResult, StartLine, TakeoverLine, TrackPoint};
 use crate::sim::autopilot::{Dialect, Noise, Range, SimAutopilot, SimConfig, Truth, Wind};
 use crate::sim::campaign::Start;
 use crate::sim::faults::Fault;
@@ -82,23 +82,6 @@ pub struct FlightSpec {
     pub latency: Duration,
     /// Time after which the flight is over, whatever happens.
     pub longest: Duration,
-}
-
-/// Where the vehicle was, for maps and charts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrackPoint {
-    /// Seconds after the start.
-    pub at_s: f64,
-    /// True place, metres north, east, and up.
-    pub north_m: f64,
-    /// Metres east.
-    pub east_m: f64,
-    /// Metres over the ground.
-    pub height_m: f64,
-    /// What alight was doing.
-    pub phase: Phase,
-    /// The true place of the chosen site.
-    pub site: Option<GroundPoint>,
 }
 
 /// A flight that is over.
@@ -499,8 +482,8 @@ impl<'a> Flight<'a> {
             north_m: p.north(),
             east_m: p.east(),
             height_m: -p.down(),
-            phase: self.phase,
-            site: self.judge.chosen,
+            phase: self.phase.text(),
+            site_m: self.judge.chosen.map(|g| [g.north_m, g.east_m]),
         }
     }
 

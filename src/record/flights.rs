@@ -119,6 +119,23 @@ pub struct EventLine {
     pub text: String,
 }
 
+/// Where the vehicle was, for maps and charts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TrackPoint {
+    /// Seconds after the start.
+    pub at_s: f64,
+    /// True place, metres north of the world's origin.
+    pub north_m: f64,
+    /// Metres east of it.
+    pub east_m: f64,
+    /// Metres over the ground.
+    pub height_m: f64,
+    /// What alight was doing.
+    pub phase: &'static str,
+    /// The true place of the chosen site, metres north and east.
+    pub site_m: Option<[f64; 2]>,
+}
+
 /// A flight: a line of `flights.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FlightLine {

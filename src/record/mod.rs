@@ -16,7 +16,7 @@ pub use campaign::{CampaignProvenance, CampaignSummary, DialectSummary, Failed, 
 pub use decisions::{DecisionLine, DecisionWriter, OutcomeKind, SiteLine, SiteStateKind};
 pub use flights::{
     EventLine, FaultLine, FlightLine, FlightResult, FlightWriter, StartLine, TakeoverLine,
-    TouchdownLine,
+    TouchdownLine, TrackPoint,
 };
 pub use summary::{Provenance, SkippedFrame, Spread, Summary, Tally};
 
