@@ -125,19 +125,35 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
 }
 
 fn score_list(files: &ModelFiles, pairs: &Pairs) -> Result<crate::eval::Scores> {
-    let stems = pairs.stems()?;
-    crate::eval::score(
-        files,
-        stems
-            .iter()
-            .map(|s| pairs.read(s, CLASSES).context(s.clone())),
-    )
+    crate::eval::score(files, read_all(pairs, &pairs.stems()?))
+}
+
+fn read_all<'a>(
+    pairs: &'a Pairs,
+    stems: &'a [String],
+) -> impl Iterator<Item = Result<crate::eval::Pair>> + 'a {
+    stems
+        .iter()
+        .map(|s| pairs.read(s, CLASSES).context(s.clone()))
 }
 
 fn eval_model(args: &cli::EvalArgs) -> Result<()> {
     let files = ModelFiles::load(&args.model)?;
-    let scores = score_list(&files, &pairs_of(&args.data, &args.list))?;
+    let pairs = pairs_of(&args.data, &args.list);
+    let mut stems = pairs.stems()?;
+    let mut origin = args.list.clone();
+    if let Some(path) = &args.fold {
+        let fold = Fold::read(path)?;
+        stems.retain(|s| fold.held_out.contains(s));
+        origin = format!("the pictures of {origin} that the fold held out");
+    }
+    let scores = crate::eval::score(&files, read_all(&pairs, &stems))?;
     log::info!("{}", scores.text());
+    if let Some(path) = &args.errors {
+        let table = crate::errors::measure(&files, &origin, read_all(&pairs, &stems))?;
+        std::fs::write(path, table.text())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&scores)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod effnet_unet;
+pub mod errors;
 pub mod eval;
 pub mod export;
 pub mod graph;
