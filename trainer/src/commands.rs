@@ -70,10 +70,10 @@ fn split(args: &cli::SplitArgs) -> Result<()> {
 }
 
 fn export_model(args: &cli::ExportArgs) -> Result<()> {
-    let (parameters, words) = crate::parameters::read(&args.parameters)?;
+    let (mut parameters, words) = crate::parameters::read(&args.parameters)?;
     let cache = Cache::open(&args.cache)?;
     let fold = Fold::read(&args.fold)?;
-    let (_, held_out) = fold.indices(&cache)?;
+    let (trained_on, held_out) = fold.indices(&cache)?;
     let number = |key: &str| words.get(key).and_then(|w| w.parse().ok()).unwrap_or(0_u64);
     let training = Training {
         data: format!(
@@ -81,7 +81,7 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
             cache.index.source
         ),
         split: format!(
-            "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, temperature and threshold; the val list is scored only",
+            "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, logit adjustment, temperature and threshold; the val list is scored only",
             held_out.len(),
             cache.len(),
             fold.seed
@@ -95,6 +95,12 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         args.width,
         usize::from(cache.index.classes),
     );
+    crate::export::adjust(
+        (&graph, &training),
+        &mut parameters,
+        &cache,
+        (&trained_on, &held_out),
+    )?;
     let mut files = crate::export::model(&graph, &parameters, &training)?;
     let fold_scores = crate::export::fit(&mut files, &cache, &held_out)?;
     let mut tables = toml::Table::new();

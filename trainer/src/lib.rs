@@ -13,6 +13,7 @@ pub mod export;
 pub mod graph;
 pub mod onnx;
 pub mod parameters;
+pub mod prior;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;
