@@ -50,8 +50,7 @@ impl Calibration {
                 raw.len()
             )));
         }
-        // A sum is finite exactly when every part is (up to overflow, which is no answer either), and it vectorises.
-        if !raw.iter().fold(0.0_f32, |s, v| s + v * 0.0).eq(&0.0) {
+        if !are_finite(raw) {
             return Err(InferenceError::Run(String::from(
                 "a logit is not a finite number",
             )));
@@ -119,19 +118,27 @@ impl Calibration {
     }
 }
 
+/// Whether every value is a finite number. Whole numbers without a way out, so that it vectorises.
+fn are_finite(values: &[f32]) -> bool {
+    let magnitude = |v: &f32| v.abs().to_bits() as i32;
+    values.iter().map(magnitude).fold(0, i32::max) < f32::INFINITY.to_bits() as i32
+}
+
 /// `exp(x)` for `x <= 0` with a relative error below 5e-6: 2^f by a polynomial, 2^i by the exponent bits. Plain
 /// arithmetic, so it vectorises and gives the same bits on every machine, which the system's `expf` does not.
 fn exp_of_negative(x: f32) -> f32 {
+    /// 1.5 * 2^23: what is added to it is rounded to a whole number, which is left in the lowest bits of the sum.
+    const ROUNDING: f32 = 12_582_912.0;
     let t = (x * std::f32::consts::LOG2_E).max(-126.0);
-    let i = (t + 0.5).floor();
-    let f = t - i;
+    let sum = t + ROUNDING;
+    let f = t - (sum - ROUNDING);
     // Taylor series of exp(f ln 2) to degree 6; |f| <= 1/2, so that what is cut off is below 2e-7.
     let p = 1.0
         + f * (std::f32::consts::LN_2
             + f * (0.240_226_5
                 + f * (0.055_504_11
                     + f * (0.009_618_129 + f * (0.001_333_356 + f * 0.000_154_035_3)))));
-    p * f32::from_bits(((i as i32 + 127) as u32) << 23)
+    p * f32::from_bits(sum.to_bits().wrapping_add(127) << 23)
 }
 
 #[cfg(test)]

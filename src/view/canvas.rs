@@ -98,10 +98,15 @@ impl<'a> Canvas<'a> {
         let Some(pixel) = self.image.get_pixel_mut_checked(x, y) else {
             return;
         };
-        let a = (opacity.clamp(0.0, 1.0) * 256.0) as u32;
-        for (old, new) in pixel.0.iter_mut().zip(colour) {
-            *old = ((u32::from(*old) * (256 - a) + u32::from(new) * a) >> 8) as u8;
-        }
+        blend(&mut pixel.0, colour, opacity);
+    }
+
+    /// The pixels `xs` of row `y`, three bytes each; none outside the picture.
+    fn row(&mut self, y: i64, xs: (i64, i64)) -> &mut [u8] {
+        let width = i64::from(self.image.width());
+        let byte = |x: i64| usize::try_from(3 * (y * width + x)).unwrap_or(usize::MAX);
+        let bytes: &mut [u8] = self.image;
+        bytes.get_mut(byte(xs.0)..byte(xs.1)).unwrap_or_default()
     }
 
     /// The whole pixels that a box from `low` to `high` touches, inside the picture; empty for coordinates that are
@@ -133,12 +138,16 @@ impl<'a> Canvas<'a> {
         let (half_w, half_h) = (w / 2.0, h / 2.0);
         let corner = corner.min(half_w).min(half_h);
         for py in ys.0..ys.1 {
-            for px in xs.0..xs.1 {
+            let dy = (py as f32 + 0.5 - y - half_h).abs() - half_h + corner;
+            for (pixel, px) in self.row(py, xs).chunks_exact_mut(3).zip(xs.0..) {
                 // Signed distance to the rounded box, from its centre.
                 let dx = (px as f32 + 0.5 - x - half_w).abs() - half_w + corner;
-                let dy = (py as f32 + 0.5 - y - half_h).abs() - half_h + corner;
-                let outside = dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - corner;
-                self.mix(px, py, colour, opacity * (0.5 - outside).clamp(0.0, 1.0));
+                let outside = if dx > 0.0 && dy > 0.0 {
+                    (dx * dx + dy * dy).sqrt()
+                } else {
+                    dx.max(dy)
+                } - corner;
+                blend(pixel, colour, opacity * (0.5 - outside).clamp(0.0, 1.0));
             }
         }
     }
@@ -177,13 +186,14 @@ impl<'a> Canvas<'a> {
         let along = [to[0] - from[0], to[1] - from[1]];
         let length2 = (along[0] * along[0] + along[1] * along[1]).max(1e-6);
         for py in ys.0..ys.1 {
-            for px in xs.0..xs.1 {
+            for (pixel, px) in self.row(py, xs).chunks_exact_mut(3).zip(xs.0..) {
                 let d = [px as f32 + 0.5 - from[0], py as f32 + 0.5 - from[1]];
                 let t = ((d[0] * along[0] + d[1] * along[1]) / length2).clamp(0.0, 1.0);
-                let distance = (d[0] - t * along[0]).hypot(d[1] - t * along[1]);
+                let off = [d[0] - t * along[0], d[1] - t * along[1]];
+                let distance = (off[0] * off[0] + off[1] * off[1]).sqrt();
                 let cover = (half + 0.5 - distance).clamp(0.0, 1.0);
                 if cover > 0.0 {
-                    self.mix(px, py, pen.colour, pen.opacity * cover);
+                    blend(pixel, pen.colour, pen.opacity * cover);
                 }
             }
         }
@@ -235,6 +245,14 @@ impl<'a> Canvas<'a> {
         };
         self.fill(area, size * 0.3, [12, 16, 24], 0.78);
         self.text(face, text, [area.x + size * 0.35, at[1]], (size, ink));
+    }
+}
+
+/// Mixes `colour` into a pixel; `opacity` 0 to 1.
+fn blend(pixel: &mut [u8], colour: Rgb, opacity: f32) {
+    let a = (opacity.clamp(0.0, 1.0) * 256.0) as u32;
+    for (old, new) in pixel.iter_mut().zip(colour) {
+        *old = ((u32::from(*old) * (256 - a) + u32::from(new) * a) >> 8) as u8;
     }
 }
 

@@ -14,8 +14,8 @@ const GROUND: u16 = 80;
 const DANGER: u16 = 150;
 /// The line around people and vehicles.
 const CONTOUR: Rgb = [255, 214, 220];
-/// Bytes a cell: red, green, blue, and 255 for people and vehicles.
-const CELL: usize = 4;
+/// Pixels that are blended at once.
+const RUN: usize = 64;
 /// Larger pictures take the nearest cell, which needs no buffer of their size.
 const SMOOTH_PIXELS: usize = 4 << 20;
 
@@ -25,9 +25,16 @@ pub(super) type Shown = [u32; Surface::COUNT];
 /// Buffers that are kept from frame to frame.
 #[derive(Debug, Default)]
 pub(super) struct Tint {
-    cells: Vec<u8>,
-    pixels: Vec<u8>,
+    cells: Layers,
+    pixels: Layers,
     resizer: Resizer,
+}
+
+/// A picture of colours, and one of danger: 255 for people and vehicles.
+#[derive(Debug, Default)]
+struct Layers {
+    colour: Vec<u8>,
+    danger: Vec<u8>,
 }
 
 impl Tint {
@@ -52,13 +59,22 @@ impl Tint {
             return Shown::default();
         }
         let looks = looks();
-        let source = picture.chunks_exact(3).zip(self.pixels.chunks_exact(CELL));
-        for (o, (p, t)) in target.chunks_exact_mut(3).zip(source) {
-            let &[r, g, b, danger] = t else { continue };
-            let (share, line) = looks.get(usize::from(danger)).copied().unwrap_or((0, 0));
-            for (((o, p), t), c) in o.iter_mut().zip(p).zip([r, g, b]).zip(CONTOUR) {
-                let tinted = (u16::from(*p) * (256 - share) + u16::from(t) * share) >> 8;
-                *o = ((tinted * (256 - line) + u16::from(c) * line) >> 8) as u8;
+        let tints = self.pixels.colour.chunks(3 * RUN);
+        let runs = tints.zip(self.pixels.danger.chunks(RUN));
+        let pictures = picture.chunks(3 * RUN).zip(target.chunks_mut(3 * RUN));
+        for ((tint, danger), (source, out)) in runs.zip(pictures) {
+            if danger.iter().all(|d| *d == 0) {
+                for ((o, p), t) in out.iter_mut().zip(source).zip(tint) {
+                    *o = mixed(*p, *t, GROUND);
+                }
+                continue;
+            }
+            let pixels = source.chunks_exact(3).zip(tint.chunks_exact(3));
+            for ((o, (p, t)), d) in out.chunks_exact_mut(3).zip(pixels).zip(danger) {
+                let (share, line) = looks.get(usize::from(*d)).copied().unwrap_or((0, 0));
+                for (((o, p), t), c) in o.iter_mut().zip(p).zip(t).zip(CONTOUR) {
+                    *o = mixed(mixed(*p, *t, share), c, line);
+                }
             }
         }
         shown.unwrap_or_default()
@@ -71,12 +87,15 @@ impl Tint {
             return None;
         }
         let mut shown = Shown::default();
-        self.cells.clear();
+        self.cells.colour.clear();
+        self.cells.danger.clear();
         for probabilities in s.surfaces.chunks_exact(Surface::COUNT) {
             let surface = likeliest(probabilities);
-            let [r, g, b] = palette::surface(surface);
             let danger = if surface.moves() { 255 } else { 0 };
-            self.cells.extend_from_slice(&[r, g, b, danger]);
+            self.cells
+                .colour
+                .extend_from_slice(&palette::surface(surface));
+            self.cells.danger.push(danger);
             if let Some(n) = shown.get_mut(surface as usize) {
                 *n += 1;
             }
@@ -85,19 +104,34 @@ impl Tint {
     }
 
     /// Cells to pixels, blended at the borders so that they do not look like stairs.
-    fn stretch(&mut self, (cw, ch): (usize, usize), (w, h): (u32, u32)) -> Option<()> {
-        let pixels = w as usize * h as usize;
-        self.pixels.resize(pixels * CELL, 0);
-        let cells = ImageRef::new(cw as u32, ch as u32, &self.cells, PixelType::U8x4).ok()?;
-        let mut stretched = Image::from_slice_u8(w, h, &mut self.pixels, PixelType::U8x4).ok()?;
+    fn stretch(&mut self, from: (usize, usize), to: (u32, u32)) -> Option<()> {
+        let pixels = to.0 as usize * to.1 as usize;
+        self.pixels.colour.resize(3 * pixels, 0);
+        self.pixels.danger.clear();
+        self.pixels.danger.resize(pixels, 0);
         let way = if pixels <= SMOOTH_PIXELS {
             ResizeAlg::Interpolation(FilterType::Bilinear)
         } else {
             ResizeAlg::Nearest
         };
         let options = ResizeOptions::new().resize_alg(way).use_alpha(false);
-        self.resizer.resize(&cells, &mut stretched, &options).ok()
+        let mut layer = |cells: &[u8], pixels: &mut [u8], kind| {
+            let cells = ImageRef::new(from.0 as u32, from.1 as u32, cells, kind).ok()?;
+            let mut stretched = Image::from_slice_u8(to.0, to.1, pixels, kind).ok()?;
+            self.resizer.resize(&cells, &mut stretched, &options).ok()
+        };
+        let (cells, pixels) = (&self.cells, &mut self.pixels);
+        layer(&cells.colour, &mut pixels.colour, PixelType::U8x3)?;
+        if cells.danger.iter().any(|d| *d > 0) {
+            layer(&cells.danger, &mut pixels.danger, PixelType::U8)?;
+        }
+        Some(())
     }
+}
+
+/// A byte with a share, of 256, of another.
+fn mixed(below: u8, above: u8, share: u16) -> u8 {
+    ((u16::from(below) * (256 - share) + u16::from(above) * share) >> 8) as u8
 }
 
 /// The surface with the greatest probability; unknown when no number is greater than another, as with NaN.
