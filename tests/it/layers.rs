@@ -37,7 +37,7 @@ const TABLE: [(&str, &[&str]); 18] = [
         ],
     ),
     // Settings are made of the stages' own.
-    ("config", &["landing"]),
+    ("config", &["autopilot", "landing"]),
     (
         "cli",
         &[
