@@ -6,6 +6,7 @@
 //! a number that is not finite is written as `null`.
 
 mod decisions;
+pub mod logs;
 mod summary;
 
 use std::path::{Path, PathBuf};

@@ -21,7 +21,8 @@ const TABLE: [(&str, &[&str]); 18] = [
     ("landing", &["inference"]),
     // The drawn flight is a frame source; truth speaks the surfaces' language.
     ("sim", &["camera", "inference"]),
-    ("record", &["landing", "inference"]),
+    // Logs of ground stations speak MAVLink.
+    ("record", &["autopilot", "landing", "inference"]),
     ("view", &["landing", "inference", "record"]),
     ("pipeline", &["camera", "inference", "landing", "odometry"]),
     // Settings are made of the stages' own.
