@@ -11,6 +11,13 @@
 //! Only `link` does I/O, and only `decode`, `encode` and `link` know MAVLink; the supervisor speaks of modes and places.
 
 pub mod commands;
+pub mod companion;
 pub mod decode;
+pub mod encode;
+pub mod framing;
+pub mod link;
 pub mod modes;
+pub mod report;
+pub mod signing;
+pub mod streams;
 pub mod supervisor;

@@ -1,4 +1,9 @@
-//! What a camera over a [`World`] sees: picture and truth through the same projection, movers on both.
+//! What a camera over a [`World`] sees: picture and truth through the same projection, movers on both; and what a sensor
+//! makes of it ([`Sensor`]).
+
+mod sensor;
+
+pub use sensor::{Sensor, SensorSpec};
 
 use std::sync::Arc;
 
@@ -7,7 +12,7 @@ use nalgebra::{Matrix3, SMatrix, SVector, Vector3};
 
 use crate::geometry::{Distortion, GroundPoint, Pixel, View};
 use crate::sim::sprite::Sprite;
-use crate::sim::world::{MoverKind, World};
+use crate::sim::world::{Mover, MoverKind, World};
 
 /// A rendered frame and its truth, pixel by pixel.
 #[derive(Debug, Clone)]
@@ -51,6 +56,11 @@ impl WorldCamera {
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
+    }
+
+    /// Somebody comes into the world. Other owners of the world do not see it: give them [`Self::world`] anew.
+    pub fn add_mover(&mut self, mover: Mover) {
+        Arc::make_mut(&mut self.world).movers.push(mover);
     }
 
     /// What the camera of `view` sees at `t_s` seconds of the movers' time. The ground is the plane z = 0, whatever
@@ -119,14 +129,16 @@ impl WorldCamera {
                 y: y as f64 + 0.5,
             };
             let middle = 0.5 * f64::from(width);
-            let level = match (map(at(middle)), map(at(middle + 1.0))) {
-                (Some([x0, y0]), Some([x1, y1])) => self.level((x0 - x1).hypot(y0 - y1)),
-                _ => 0,
+            let stride = match (map(at(middle)), map(at(middle + 1.0))) {
+                (Some([x0, y0]), Some([x1, y1])) => (x0 - x1).hypot(y0 - y1),
+                _ => 1.0,
             };
+            let (level, is_close) = (self.level(stride), stride < 0.5);
             for (x, (rgb, class)) in row.chunks_exact_mut(3).zip(truth).enumerate() {
                 let sample = map(at(x as f64 + 0.5));
                 let (colour, index) = sample.map_or(([128; 3], 0), |p| self.sample(p, level));
-                rgb.copy_from_slice(&colour);
+                let grain = sample.filter(|_| is_close).map_or(0, |p| self.grain(p));
+                rgb.copy_from_slice(&colour.map(|c| c.saturating_add_signed(grain)));
                 *class = index;
             }
         }
@@ -159,6 +171,16 @@ impl WorldCamera {
             .get(level)
             .map_or([128; 3], |l| bilinear(l, (x * k) as f32, (y * k) as f32));
         (colour, class)
+    }
+
+    /// The world's picture ends at its pixels, ground does not: close up a grain of 2 and 7 cm stands for what is finer.
+    fn grain(&self, [x, y]: [f64; 2]) -> i8 {
+        let scale = self.world.metres_per_pixel;
+        let of = |cell_m: f64| {
+            let k = scale / cell_m;
+            (hashed((x * k).floor() as i64, (y * k).floor() as i64) % 13) as i32 - 6
+        };
+        (of(0.02) + of(0.07)) as i8
     }
 
     fn movers(&self, out: &mut WorldView, view: &View, t_s: f64) {
@@ -298,9 +320,14 @@ fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
 fn outside(x: f64, y: f64, metres_per_pixel: f64) -> [u8; 3] {
     let k = metres_per_pixel * 2.0;
     let (x, y) = ((x * k).floor() as i64, (y * k).floor() as i64);
+    [118 + (hashed(x, y) % 20) as u8; 3]
+}
+
+/// A number that the cell alone decides.
+fn hashed(x: i64, y: i64) -> u32 {
     let mix = (x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b))
         .wrapping_mul(0x2545_f491_4f6c_dd1d);
-    [118 + ((mix as u64 >> 40) % 20) as u8; 3]
+    (mix as u64 >> 40) as u32
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod output;
 mod progress;
 mod replay;
 mod segment;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ Examples:
       decide on every picture of a folder, taken 25 m above the ground
   alight segment picture.jpg --out out/masks
       what every pixel is
+  alight sim --flights 20 --segmenter noisy --out out/flights
+      land twenty times in simulation
   alight bench
       how fast this machine is
 
@@ -41,6 +44,8 @@ enum Command {
     Replay(replay::Args),
     /// Say what every pixel of pictures is, as 8-bit masks.
     Segment(segment::Args),
+    /// Fly closed-loop landings against a simulated autopilot.
+    Sim(sim::Args),
     /// Measure the latency of every stage on this machine.
     Bench(bench::Args),
     /// Print a completion script for a shell.
@@ -64,6 +69,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Replay(args) => replay::run(&args),
         Command::Segment(args) => segment::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "alight", &mut std::io::stdout());

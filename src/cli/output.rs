@@ -34,3 +34,13 @@ pub(super) fn written<T, E: std::fmt::Display>(
 ) -> Result<T, Failure> {
     result.map_err(|e| Failure::Working(anyhow!("{}: {e}; is the disk full?", file.display())))
 }
+
+/// Prints a line on standard output: what `--json` asks for.
+///
+/// # Errors
+/// Exit code 1: whoever reads has gone.
+pub(super) fn print_line(text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout().lock(), "{text}")
+        .map_err(|e| Failure::Working(anyhow!("standard output: {e}")))
+}

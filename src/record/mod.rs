@@ -5,13 +5,20 @@
 //! had decided. Numbers are rounded to what they mean (millimetres, hundredths of pixels, four decimals of a belief);
 //! a number that is not finite is written as `null`.
 
+mod campaign;
 mod decisions;
+mod flights;
 pub mod logs;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
+pub use campaign::{CampaignProvenance, CampaignSummary, DialectSummary, Failed, Rate};
 pub use decisions::{DecisionLine, DecisionWriter, OutcomeKind, SiteLine, SiteStateKind};
+pub use flights::{
+    EventLine, FaultLine, FlightLine, FlightResult, FlightWriter, StartLine, TakeoverLine,
+    TouchdownLine, TrackPoint,
+};
 pub use summary::{Provenance, SkippedFrame, Spread, Summary, Tally};
 
 /// Why something could not be put on disk.

@@ -6,6 +6,7 @@
 
 mod cards;
 mod charts;
+pub mod flights;
 mod frames;
 mod map;
 mod reasons;
@@ -68,6 +69,24 @@ pub fn write(input: &ReportInput, mut out: impl Write) -> std::io::Result<()> {
 
 fn page(input: &ReportInput) -> Markup {
     let s = input.summary;
+    let body = html! {
+        (header(input))
+        (cards::section(s))
+        (charts::timeline(input.frames))
+        div.pair {
+            @if let Some(map) = input.map { (map::section(map, input.frames)) }
+            (reasons::section(s))
+        }
+        (frames::gallery(input.frames))
+        (frames::table(input.frames))
+        (troubles(s))
+        (provenance(input))
+    };
+    document(input.title, &s.provenance.alight, &body)
+}
+
+/// A page that stands alone.
+fn document(title: &str, version: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -75,25 +94,11 @@ fn page(input: &ReportInput) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content={ "alight " (s.provenance.alight) };
-                title { (input.title) " · alight" }
+                meta name="generator" content={ "alight " (version) };
+                title { (title) " · alight" }
                 style { (PreEscaped(STYLE)) (PreEscaped(surface_classes())) }
             }
-            body {
-                main {
-                    (header(input))
-                    (cards::section(s))
-                    (charts::timeline(input.frames))
-                    div.pair {
-                        @if let Some(map) = input.map { (map::section(map, input.frames)) }
-                        (reasons::section(s))
-                    }
-                    (frames::gallery(input.frames))
-                    (frames::table(input.frames))
-                    (troubles(s))
-                    (provenance(input))
-                }
-            }
+            body { main { (body) } }
         }
     }
 }

@@ -24,13 +24,26 @@ const TABLE: [(&str, &[&str]); 18] = [
     // Logs of ground stations speak MAVLink.
     ("record", &["autopilot", "landing", "inference"]),
     ("view", &["landing", "inference", "record"]),
-    ("pipeline", &["camera", "inference", "landing", "odometry"]),
+    // The closed loop flies a simulated autopilot, and says what came of it.
+    (
+        "pipeline",
+        &[
+            "autopilot",
+            "camera",
+            "inference",
+            "landing",
+            "odometry",
+            "record",
+            "sim",
+        ],
+    ),
     // Settings are made of the stages' own.
     ("config", &["landing"]),
     (
         "cli",
         &[
             "alloc",
+            "autopilot",
             "camera",
             "config",
             "inference",

@@ -20,7 +20,9 @@ const EXAMPLES: &str = "Examples:
   alight-trainer split --cache cache/train --out models/fold.json
   alight-trainer train --cache cache/train --drawn cache/drawn --fold models/fold.json --pretrained encoder.safetensors --run runs/a
   alight-trainer export --parameters runs/a/best.safetensors --cache cache/train --fold models/fold.json --out models
-  alight-trainer eval --model models/landing.toml --data ../shared/data/semantic_drone --list val.txt";
+  alight-trainer eval --model models/landing.toml --data ../shared/data/semantic_drone --list val.txt
+  alight-trainer eval --model models/landing.toml --data ../shared/data/semantic_drone --list train.txt --fold models/fold.json \\
+      --errors models/errors.json";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -81,6 +83,12 @@ pub struct EvalArgs {
     /// Also write the scores as JSON to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
+    /// Only the stems that this fold held out.
+    #[arg(long)]
+    pub fold: Option<PathBuf>,
+    /// Also write how the network errs to this file: what `alight sim --segmenter noisy` flies with.
+    #[arg(long)]
+    pub errors: Option<PathBuf>,
 }
 
 /// Arguments of `prepare`.

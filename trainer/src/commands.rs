@@ -70,10 +70,10 @@ fn split(args: &cli::SplitArgs) -> Result<()> {
 }
 
 fn export_model(args: &cli::ExportArgs) -> Result<()> {
-    let (parameters, words) = crate::parameters::read(&args.parameters)?;
+    let (mut parameters, words) = crate::parameters::read(&args.parameters)?;
     let cache = Cache::open(&args.cache)?;
     let fold = Fold::read(&args.fold)?;
-    let (_, held_out) = fold.indices(&cache)?;
+    let (trained_on, held_out) = fold.indices(&cache)?;
     let number = |key: &str| words.get(key).and_then(|w| w.parse().ok()).unwrap_or(0_u64);
     let training = Training {
         data: format!(
@@ -81,7 +81,7 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
             cache.index.source
         ),
         split: format!(
-            "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, temperature and threshold; the val list is scored only",
+            "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, logit adjustment, temperature and threshold; the val list is scored only",
             held_out.len(),
             cache.len(),
             fold.seed
@@ -95,6 +95,12 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         args.width,
         usize::from(cache.index.classes),
     );
+    crate::export::adjust(
+        (&graph, &training),
+        &mut parameters,
+        &cache,
+        (&trained_on, &held_out),
+    )?;
     let mut files = crate::export::model(&graph, &parameters, &training)?;
     let fold_scores = crate::export::fit(&mut files, &cache, &held_out)?;
     let mut tables = toml::Table::new();
@@ -119,19 +125,35 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
 }
 
 fn score_list(files: &ModelFiles, pairs: &Pairs) -> Result<crate::eval::Scores> {
-    let stems = pairs.stems()?;
-    crate::eval::score(
-        files,
-        stems
-            .iter()
-            .map(|s| pairs.read(s, CLASSES).context(s.clone())),
-    )
+    crate::eval::score(files, read_all(pairs, &pairs.stems()?))
+}
+
+fn read_all<'a>(
+    pairs: &'a Pairs,
+    stems: &'a [String],
+) -> impl Iterator<Item = Result<crate::eval::Pair>> + 'a {
+    stems
+        .iter()
+        .map(|s| pairs.read(s, CLASSES).context(s.clone()))
 }
 
 fn eval_model(args: &cli::EvalArgs) -> Result<()> {
     let files = ModelFiles::load(&args.model)?;
-    let scores = score_list(&files, &pairs_of(&args.data, &args.list))?;
+    let pairs = pairs_of(&args.data, &args.list);
+    let mut stems = pairs.stems()?;
+    let mut origin = args.list.clone();
+    if let Some(path) = &args.fold {
+        let fold = Fold::read(path)?;
+        stems.retain(|s| fold.held_out.contains(s));
+        origin = format!("the pictures of {origin} that the fold held out");
+    }
+    let scores = crate::eval::score(&files, read_all(&pairs, &stems))?;
     log::info!("{}", scores.text());
+    if let Some(path) = &args.errors {
+        let table = crate::errors::measure(&files, &origin, read_all(&pairs, &stems))?;
+        std::fs::write(path, table.text())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&scores)? + "\n";
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;

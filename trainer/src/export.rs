@@ -17,6 +17,7 @@ use crate::eval::{Pair, Scores, frame, score};
 use crate::graph::{Graph, Shape};
 use crate::onnx::{WeightForm, write};
 use crate::parameters::{self, Parameters};
+use crate::prior;
 
 /// The encoder's normalisation: `(channel - 127) / 128`.
 const MEAN: f32 = 127.0;
@@ -116,6 +117,26 @@ pub fn fit(files: &mut ModelFiles, cache: &Cache, held_out: &[usize]) -> Result<
         files.manifest.output.temperature
     );
     score(files, pairs(cache, held_out))
+}
+
+/// Takes back of the class weights what serves the held-out samples best; `trained_on` are the samples whose shares made the
+/// weights. Gives the share taken back.
+///
+/// # Errors
+/// As [`model`] and [`fit`].
+pub fn adjust(
+    (graph, training): (&Graph, &Training),
+    parameters: &mut Parameters,
+    cache: &Cache,
+    (trained_on, held_out): (&[usize], &[usize]),
+) -> Result<f32> {
+    let unfitted = model(graph, parameters, training)?;
+    let pixels = truth_and_logits(&unfitted, cache, held_out)?;
+    let weights = prior::class_weights(cache, trained_on);
+    let share = prior::best_share(&weights, &pixels.truths, &pixels.logits);
+    prior::add_to_head(parameters, &prior::adjustment(&weights, share))?;
+    log::info!("{share} of the class weights taken back after training");
+    Ok(share)
 }
 
 /// Raw logits of the fold's map pixels, each with its true class.

@@ -7,11 +7,13 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod effnet_unet;
+pub mod errors;
 pub mod eval;
 pub mod export;
 pub mod graph;
 pub mod onnx;
 pub mod parameters;
+pub mod prior;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;

@@ -26,7 +26,7 @@ pub(super) fn section(s: &Summary) -> Markup {
     }
 }
 
-fn card(name: &str, value: Option<String>, unit: &str, note: &str) -> Markup {
+pub(super) fn card(name: &str, value: Option<String>, unit: &str, note: &str) -> Markup {
     html! {
         div.card {
             div.name { (name) }

@@ -5,11 +5,9 @@ use alight::inference::classes::{SEMANTIC_DRONE, Surface};
 use anyhow::Result;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::data::cache::{Cache, IGNORE};
+use crate::data::cache::IGNORE;
 use crate::scores::landable_classes;
 
-/// Bounds of a class weight.
-const WEIGHTS: (f64, f64) = (0.5, 4.0);
 /// Weight of the Dice term.
 const DICE: f64 = 0.5;
 /// Weight of the landable term.
@@ -26,25 +24,6 @@ pub(crate) struct Loss {
     is_landable: Tensor,
     /// By class, weight in the landable term.
     danger: Tensor,
-}
-
-/// Class weights: one over the square root of the share of pixels, bounded, with a mean of 1 over the pixels.
-pub(crate) fn class_weights(cache: &Cache, indices: &[usize]) -> Vec<f32> {
-    let classes = usize::from(cache.index.classes);
-    let mut counts = vec![0_u64; classes];
-    for &i in indices {
-        for m in cache.sample(i).map_or(&[][..], |s| s.mask) {
-            if let Some(c) = counts.get_mut(usize::from(*m)) {
-                *c += 1;
-            }
-        }
-    }
-    let total = counts.iter().sum::<u64>().max(1) as f64;
-    let shares: Vec<f64> = counts.iter().map(|&c| c as f64 / total).collect();
-    let raw = |s: f64| 1.0 / s.max(1e-6).sqrt();
-    let mean: f64 = shares.iter().map(|&s| s * raw(s)).sum();
-    let bounded = |s: f64| (raw(s) / mean).clamp(WEIGHTS.0, WEIGHTS.1);
-    shares.iter().map(|&s| bounded(s) as f32).collect()
 }
 
 impl Loss {

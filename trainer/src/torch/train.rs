@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::checkpoint::{self, Progress};
 use super::loader::{Batch, TrainingSet, batches, start};
-use super::loss::{Loss, class_weights};
+use super::loss::Loss;
 use super::network::{Mode, Network, initial, parameter_of};
 use super::optimizer::{AdamW, MeanWeights, Rates};
 use crate::cli::{DeviceChoice, TrainArgs};
@@ -22,6 +22,7 @@ use crate::data::fold::Fold;
 use crate::data::paste;
 use crate::effnet_unet::{ENCODER_PREFIX, effnet_lite0_unet};
 use crate::parameters::{self, Metadata, Parameters};
+use crate::prior::class_weights;
 use crate::scores::{Confusion, LandableScores, landable_classes};
 
 /// Keys of the pretrained file that a segmentation network does not use.
