@@ -5,4 +5,4 @@ pub mod flight;
 pub mod pose;
 mod stepped;
 
-pub use stepped::{KnownPose, Step, Stepped};
+pub use stepped::{KnownPose, Step, Stepped, Whereabouts};

@@ -7,7 +7,8 @@
 //! 2. **Odometry.** Any other frame is registered to the one before. The first is put over the origin, level, top of the
 //!    picture to the north, at the height that the user gave; each next one moves as the picture moved. A frame
 //!    that cannot be registered starts a new map at the origin.
-//! 3. **Given.** Who knows the pose (a drawn flight) passes it in.
+//! 3. **Given.** Who knows the pose (a drawn flight, a flight log) passes it in. Who knows only the height (a log without
+//!    attitude) passes that in: the way over the ground comes from the pictures.
 //!
 //! Metres come from the height and the field of view alone: a given height is taken as true, and every distance on the map
 //! is as wrong as it is. Without a height or a field of view there is no pose, and the reason names the flag to give.
@@ -16,6 +17,7 @@ use std::fmt;
 
 use nalgebra::UnitQuaternion;
 
+use crate::camera::geotag::hfov_deg;
 use crate::camera::{Frame, GeoTag};
 use crate::geometry::{
     Cam, CameraError, CameraModel, CameraMount, Frd, Geodetic, GeodeticError, LocalOrigin, Ned,
@@ -53,6 +55,8 @@ pub struct PoseConfig {
     pub hfov_deg: Option<f64>,
     /// Calibrated camera, scaled to each picture's size.
     pub camera: Option<CameraModel>,
+    /// 35 mm equivalent focal length by a flight log, millimetres: where nothing else tells the lens.
+    pub focal_35mm_mm: Option<f64>,
     /// Every picture was taken at `height_m` (a folder of photos), so that a change of scale is another place or a wrong
     /// registration; else (a video) `height_m` is the first frame's, and the height follows the scale.
     pub holds_height: bool,
@@ -144,6 +148,9 @@ pub enum PoseError {
     /// The tag's height is not above the ground.
     #[error("the tag's relative altitude {0} m is no height above ground: give --height METRES")]
     TagHeight(f64),
+    /// The log's height is not above the ground.
+    #[error("the log's height {0:.1} m is no height above ground")]
+    LogHeight(f64),
     /// Nothing says how wide the lens looks.
     #[error(
         "no field of view in the picture's tags: give --hfov DEGREES, or a calibration in the configuration"
@@ -214,8 +221,29 @@ impl PoseProvider {
             {
                 self.place_by_tags(frame, camera, &bearings)
             }
-            _ => self.place_by_odometry(frame, camera),
+            _ => {
+                let metres = self.config.height_m.ok_or(PoseError::NoHeight)?;
+                let height = given_height(metres, 0.0);
+                self.place_by_odometry(frame, camera, height, self.config.holds_height)
+            }
         }
+    }
+
+    /// The pose of the next frame where only its height is known: level, looking straight down, moved over the ground as
+    /// the picture moved.
+    ///
+    /// # Errors
+    /// `LogHeight` for a height that is none; `NoFieldOfView` or `Camera`.
+    pub fn at_height(
+        &mut self,
+        frame: &Frame,
+        height: HeightAboveGround,
+    ) -> Result<FramePose, PoseError> {
+        if height.metres.is_nan() || height.metres < MIN_HEIGHT_M {
+            return Err(PoseError::LogHeight(height.metres));
+        }
+        let camera = self.camera(frame, &frame.tag.unwrap_or_default())?;
+        self.place_by_odometry(frame, camera, height, true)
     }
 
     /// The pose of the next frame as the caller knows it.
@@ -251,7 +279,13 @@ impl PoseProvider {
         match (self.config.hfov_deg, &self.config.camera, tag.hfov_deg) {
             (Some(hfov), ..) | (None, None, Some(hfov)) => Ok(CameraModel::from_hfov(w, h, hfov)?),
             (None, Some(camera), _) => Ok(camera.scaled_to(w, h)?),
-            (None, None, None) => Err(PoseError::NoFieldOfView),
+            (None, None, None) => self
+                .config
+                .focal_35mm_mm
+                .and_then(|focal| hfov_deg(focal, w, h))
+                .map_or(Err(PoseError::NoFieldOfView), |hfov| {
+                    Ok(CameraModel::from_hfov(w, h, hfov)?)
+                }),
         }
     }
 
@@ -308,23 +342,22 @@ impl PoseProvider {
         &mut self,
         frame: &Frame,
         camera: CameraModel,
+        height: HeightAboveGround,
+        holds: bool,
     ) -> Result<FramePose, PoseError> {
-        let height_m = self.config.height_m.ok_or(PoseError::NoHeight)?;
+        let height_m = height.metres;
         let registration = self.odometry.step(&frame.image, frame.captured_at);
         let (track, note) = match (self.track, registration) {
             (Some(track), Registration::Tracked { motion, sd_px, .. }) => {
                 match track.moved(&camera, &motion, sd_px, frame.captured_at) {
-                    Some(track) if track.height_is_near(height_m, self.max_drift()) => {
-                        let holds = self.config.holds_height;
-                        (
-                            Some(if holds {
-                                track.at_height(height_m)
-                            } else {
-                                track
-                            }),
-                            None,
-                        )
-                    }
+                    Some(track) if track.height_is_near(height_m, self.max_drift()) => (
+                        Some(if holds {
+                            track.at_height(height)
+                        } else {
+                            track
+                        }),
+                        None,
+                    ),
                     Some(track) => (
                         None,
                         Some(PoseNote::HeightDrifted(
@@ -342,7 +375,10 @@ impl PoseProvider {
         };
         let new_map = track.is_none();
         let track = track.unwrap_or(Track {
-            pose: Pose::level_nadir(frame.captured_at, height_m),
+            pose: Pose {
+                height_above_ground: height,
+                ..Pose::level_nadir(frame.captured_at, height_m)
+            },
             height_sd: 0.0,
         });
         self.track = Some(track);
@@ -449,11 +485,11 @@ impl Track {
     }
 
     /// The same place over the ground, at the height that is known.
-    fn at_height(mut self, given_m: f64) -> Self {
+    fn at_height(mut self, height: HeightAboveGround) -> Self {
         let over = self.pose.position;
         let ground_down_m = over.down() + self.pose.height_above_ground.metres;
-        self.pose.position = Vec3::new(over.north(), over.east(), ground_down_m - given_m);
-        self.pose.height_above_ground = given_height(given_m, 0.0);
+        self.pose.position = Vec3::new(over.north(), over.east(), ground_down_m - height.metres);
+        self.pose.height_above_ground = height;
         self.height_sd = 0.0;
         self
     }

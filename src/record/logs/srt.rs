@@ -35,14 +35,23 @@ struct Words {
     gimbal: Option<[f64; 3]>,
 }
 
+impl Words {
+    fn says_less_than(&self, other: &Self) -> bool {
+        (self.place.is_none() && other.place.is_some())
+            || (self.relative_m.is_none() && other.relative_m.is_some())
+            || (self.gimbal.is_none() && other.gimbal.is_some())
+    }
+}
+
 /// Reads all subtitles.
 pub(super) fn read(bytes: &[u8]) -> Collected {
     let text = String::from_utf8_lossy(bytes);
     let mut collector = Collector::of_a_file();
     let mut said = Words::default();
     let mut unclear = None;
-    let mut last = (0_usize, Words::default());
-    for (number, (at_s, words)) in subtitles(&text).into_iter().enumerate() {
+    let (mut number, mut is_cut) = (0, false);
+    let mut before = Words::default();
+    for (at_s, words) in subtitles(&text) {
         let at = MonoTime::from_secs_f64(at_s);
         let words = words_of(&words);
         if let Some(metres) = words.relative_m {
@@ -62,14 +71,16 @@ pub(super) fn read(bytes: &[u8]) -> Collected {
         }
         said.focal_35mm_mm = said.focal_35mm_mm.or(words.focal_35mm_mm);
         unclear = unclear.or(words.unclear_altitude_m);
-        last = (number + 1, words);
+        number += 1;
+        is_cut = words.says_less_than(&before);
+        before = words;
     }
     let mut collected = collector.finish();
     collected.focal_35mm_mm = said.focal_35mm_mm;
-    if last.1.place.is_none() && last.0 > 1 {
+    if is_cut {
         collected
             .notes
-            .push(format!("the log is cut within subtitle {}", last.0));
+            .push(format!("the log is cut within subtitle {number}"));
     }
     if let Some(metres) = unclear {
         collected.notes.push(format!(
