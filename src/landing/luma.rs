@@ -16,6 +16,8 @@ pub(super) struct Luma {
     /// Source pixels across one pixel.
     pub(super) scale: f64,
     levels: Vec<f32>,
+    /// The two source columns that each column samples, as offsets of bytes in a row.
+    columns: Vec<[usize; 2]>,
 }
 
 impl Luma {
@@ -25,6 +27,7 @@ impl Luma {
             height: 0,
             scale: 1.0,
             levels: Vec::with_capacity((SIDE * SIDE) as usize),
+            columns: Vec::with_capacity(SIDE as usize),
         }
     }
 
@@ -44,16 +47,19 @@ impl Luma {
             let at = (f64::from(i) + (f64::from(t) + 0.5) / TAPS) * self.scale;
             (at as usize).min(size as usize - 1)
         };
-        let bytes = picture.as_raw();
-        let level = |(x, y): (usize, usize)| {
-            let at = 3 * (y * w as usize + x);
-            bytes.get(at..at + 3).map_or(0.0, grey)
-        };
+        self.columns.clear();
+        self.columns
+            .extend((0..width).map(|x| [3 * tap(x, 0, w), 3 * tap(x, 1, w)]));
+        let (bytes, stride) = (picture.as_raw(), 3 * w as usize);
         for y in 0..height {
-            let (y0, y1) = (tap(y, 0, h), tap(y, 1, h));
-            for x in 0..width {
-                let (x0, x1) = (tap(x, 0, w), tap(x, 1, w));
-                let sum = level((x0, y0)) + level((x1, y0)) + level((x0, y1)) + level((x1, y1));
+            let rows = [tap(y, 0, h), tap(y, 1, h)].map(|r| bytes.get(r * stride..).unwrap_or(&[]));
+            for taps in &self.columns {
+                let mut sum = 0.0;
+                for row in rows {
+                    for &at in taps {
+                        sum += row.get(at..at + 3).map_or(0.0, grey);
+                    }
+                }
                 self.levels.push(0.25 * sum);
             }
         }
@@ -86,17 +92,17 @@ impl Luma {
         let around = || {
             let dx = self.at(x + 1, y)? - self.at(x.checked_sub(1)?, y)?;
             let dy = self.at(x, y + 1)? - self.at(x, y.checked_sub(1)?)?;
-            Some(0.5 * dx.hypot(dy))
+            Some(0.5 * (dx * dx + dy * dy).sqrt())
         };
         around().unwrap_or(0.0)
     }
 }
 
 fn grey(rgb: &[u8]) -> f32 {
-    rgb.iter()
-        .zip([0.299, 0.587, 0.114])
-        .map(|(&c, share)| f32::from(c) * share)
-        .sum()
+    match rgb {
+        &[r, g, b] => 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b),
+        _ => 0.0,
+    }
 }
 
 #[cfg(test)]

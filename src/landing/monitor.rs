@@ -257,7 +257,8 @@ impl Monitor {
         };
         for y in span(cy, self.now.height) {
             for x in span(cx, self.now.width) {
-                if (x as f64 + 0.5 - cx).hypot(y as f64 + 0.5 - cy) <= r {
+                let (dx, dy) = (x as f64 + 0.5 - cx, y as f64 + 0.5 - cy);
+                if dx * dx + dy * dy <= r * r {
                     visit(x, y);
                 }
             }

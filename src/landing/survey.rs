@@ -374,6 +374,9 @@ impl Survey {
                 count += 1.0;
             }
             let is_forgotten = !g.in_picture && g.age_s.is_finite();
+            if g.hazards.is_empty() {
+                continue;
+            }
             let to_edge = |d: f64| (d.abs() - 0.5).max(0.0);
             let away_m = to_edge(dn).hypot(to_edge(de)) * self.cell_m;
             for (kind, buffer_m) in buffers {
@@ -460,7 +463,7 @@ impl Need {
             id.north as f32 - self.below[0],
             id.east as f32 - self.below[1],
         );
-        self.base + self.per_m * dn.hypot(de) * self.cell_m
+        self.base + self.per_m * (dn * dn + de * de).sqrt() * self.cell_m
     }
 }
 

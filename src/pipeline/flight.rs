@@ -484,6 +484,7 @@ impl<'a> Flight<'a> {
             height_m: -p.down(),
             phase: self.phase.text(),
             site_m: self.judge.chosen.map(|g| [g.north_m, g.east_m]),
+            person_m: self.judge.person_m(p, self.now.as_secs_f64()),
         }
     }
 

@@ -134,6 +134,8 @@ pub struct TrackPoint {
     pub phase: &'static str,
     /// The true place of the chosen site, metres north and east.
     pub site_m: Option<[f64; 2]>,
+    /// Distance to the nearest person, metres across the ground; `None` when nobody is within 20 m.
+    pub person_m: Option<f64>,
 }
 
 /// A flight: a line of `flights.jsonl`.

@@ -23,7 +23,7 @@ use crate::prior;
 const MEAN: f32 = 127.0;
 const STD: f32 = 128.0;
 /// The threshold is the lowest whose false-positive rate on the fold is at most this, and never below one half.
-const FOLD_FALSE_POSITIVES: f64 = 0.05;
+const FOLD_FALSE_POSITIVES: f64 = 0.03;
 /// Search range of the temperature.
 const TEMPERATURES: (f32, f32) = (0.25, 4.0);
 

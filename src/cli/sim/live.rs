@@ -45,6 +45,7 @@ pub(super) fn fly_one(plan: &Plan, out: &Path, json: bool) -> Result<(), Failure
     };
     let mut writer = FlightWriter::create(&out.join("flights.jsonl")).map_err(Failure::working)?;
     writer.write(&record.line).map_err(Failure::working)?;
+    write_track(&record.track, &out.join("track.jsonl"))?;
     let elapsed = clock.now().since(MonoTime::ZERO).as_secs_f64();
     let lines = [record.line];
     let mut summary = CampaignSummary::of(plan.provenance.clone(), &lines);
@@ -82,6 +83,16 @@ pub(super) fn fly_one(plan: &Plan, out: &Path, json: bool) -> Result<(), Failure
         file.display()
     );
     Ok(())
+}
+
+/// The way, a line each quarter of a second.
+fn write_track(track: &[TrackPoint], file: &Path) -> Result<(), Failure> {
+    let mut text = String::new();
+    for point in track {
+        text += &serde_json::to_string(point).map_err(Failure::working)?;
+        text.push('\n');
+    }
+    output::written(std::fs::write(file, text), file)
 }
 
 /// Keeps pictures, and draws on the terminal if there is one.

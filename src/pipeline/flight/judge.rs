@@ -59,22 +59,21 @@ impl Judge {
         if -position.down() >= PEOPLE_BELOW_M {
             return;
         }
+        let nearest = self.person_m(position, t_s);
+        let distances = self.person_min_m.into_iter().chain(nearest);
+        self.person_min_m = distances.min_by(f64::total_cmp);
+    }
+
+    /// Distance across the ground to the nearest person, metres.
+    pub(super) fn person_m(&self, position: Vec3<Ned>, t_s: f64) -> Option<f64> {
         let distance =
             |g: &GroundPoint| (g.north_m - position.north()).hypot(g.east_m - position.east());
         let movers = self.world.mover_positions(t_s);
-        let moving = movers
-            .iter()
-            .filter(|m| m.kind == MoverKind::Person)
-            .map(|m| &m.ground);
-        let near = self.standing.iter().chain(moving).map(distance);
-        let nearest = near
+        let people = movers.iter().filter(|m| m.kind == MoverKind::Person);
+        let near = self.standing.iter().chain(people.map(|m| &m.ground));
+        near.map(distance)
             .filter(|d| *d <= PEOPLE_WITHIN_M)
-            .min_by(f64::total_cmp);
-        self.person_min_m = self
-            .person_min_m
-            .into_iter()
-            .chain(nearest)
-            .min_by(f64::total_cmp);
+            .min_by(f64::total_cmp)
     }
 
     /// A decision offered this site; `error` is what the autopilot believed of its position minus the truth, when the

@@ -46,6 +46,7 @@ fn track() -> Vec<TrackPoint> {
             height_m: 30.0 - f64::from(i) * 0.15,
             phase: if i < 50 { "searching" } else { "descending" },
             site_m: (i > 50).then_some([20.0, 3.0]),
+            person_m: None,
         })
         .collect()
 }
