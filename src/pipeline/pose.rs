@@ -224,7 +224,7 @@ impl PoseProvider {
             _ => {
                 let metres = self.config.height_m.ok_or(PoseError::NoHeight)?;
                 let height = given_height(metres, 0.0);
-                self.place_by_odometry(frame, camera, height, self.config.holds_height)
+                Ok(self.place_by_odometry(frame, camera, height, self.config.holds_height))
             }
         }
     }
@@ -243,7 +243,7 @@ impl PoseProvider {
             return Err(PoseError::LogHeight(height.metres));
         }
         let camera = self.camera(frame, &frame.tag.unwrap_or_default())?;
-        self.place_by_odometry(frame, camera, height, true)
+        Ok(self.place_by_odometry(frame, camera, height, true))
     }
 
     /// The pose of the next frame as the caller knows it.
@@ -344,7 +344,7 @@ impl PoseProvider {
         camera: CameraModel,
         height: HeightAboveGround,
         holds: bool,
-    ) -> Result<FramePose, PoseError> {
+    ) -> FramePose {
         let height_m = height.metres;
         let registration = self.odometry.step(&frame.image, frame.captured_at);
         let (track, note) = match (self.track, registration) {
@@ -388,7 +388,7 @@ impl PoseProvider {
             PoseSource::Odometry
         };
         let view = View::new(camera, &CameraMount::nadir(), track.pose);
-        Ok(self.finish(view, source, new_map, note.into_iter().collect()))
+        self.finish(view, source, new_map, note.into_iter().collect())
     }
 
     fn leave_odometry(&mut self) {

@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn alight(args: &[&str]) -> Output {
+pub(super) fn alight(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_alight"))
         .args(args)
         .env_remove("RUST_LOG")
@@ -26,7 +26,7 @@ fn text(output: &Output) -> String {
 }
 
 #[track_caller]
-fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
+pub(super) fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", text(output));
     for part in parts {
         assert!(
@@ -48,12 +48,12 @@ fn meadow(seed: u32) -> RgbImage {
     })
 }
 
-struct Folder {
-    dir: TempDir,
+pub(super) struct Folder {
+    pub(super) dir: TempDir,
 }
 
 impl Folder {
-    fn with_pictures(names: &[&str]) -> Self {
+    pub(super) fn with_pictures(names: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
         for (i, name) in names.iter().enumerate() {
@@ -64,15 +64,15 @@ impl Folder {
         Self { dir }
     }
 
-    fn input(&self) -> String {
+    pub(super) fn input(&self) -> String {
         self.dir.path().join("in").display().to_string()
     }
 
-    fn out(&self) -> PathBuf {
+    pub(super) fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(super) fn run(&self, args: &[&str]) -> Output {
         let (input, out) = (self.input(), self.out().display().to_string());
         let mut all = vec!["replay", input.as_str(), "--out", out.as_str()];
         all.extend(args);
@@ -88,7 +88,7 @@ fn lines(out: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn summary(out: &Path) -> Value {
+pub(super) fn summary(out: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
 }
 
@@ -356,7 +356,13 @@ fn help_says_what_is_not_there_yet_and_completions_are_printed() {
     assert_exit(
         &alight(&["replay", "--help"]),
         0,
-        &["--telemetry", "Examples", "drawn flight"],
+        &[
+            "--telemetry",
+            "--offset",
+            "Not read yet",
+            "Examples",
+            "drawn flight",
+        ],
     );
     for shell in ["bash", "zsh", "fish"] {
         assert_exit(&alight(&["completions", shell]), 0, &["replay", "segment"]);

@@ -12,3 +12,6 @@ mod layers;
 /// Registration of real and drawn pictures.
 #[cfg(test)]
 mod odometry;
+/// Replay beside a flight log: what is read, said and refused.
+#[cfg(test)]
+mod telemetry;

@@ -13,6 +13,9 @@ use crate::record::logs::{LogKind, Missing, TelemetryLog};
 use crate::time::MonoTime;
 use crate::vehicle::{HeightAboveGround, HeightSource};
 
+/// Below this the vehicle stands on the ground.
+const MIN_HEIGHT_M: f64 = 0.1;
+
 /// What the user and the source say of the pictures.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pictures<'a> {
@@ -95,7 +98,6 @@ impl Telemetry {
                 return Whereabouts::Missing(format!("no pose in the flight log: {why}"));
             }
         };
-        self.used.placed += 1;
         let mut pose = found.pose;
         if let Some(metres) = self.height_m {
             pose.height_above_ground = HeightAboveGround {
@@ -104,6 +106,14 @@ impl Telemetry {
                 source: HeightSource::Given,
             };
         }
+        let metres = pose.height_above_ground.metres;
+        if metres.is_nan() || metres < MIN_HEIGHT_M {
+            self.used.not_placed += 1;
+            return Whereabouts::Missing(format!(
+                "the flight log's height {metres:.1} m is no height above ground"
+            ));
+        }
+        self.used.placed += 1;
         if by_pictures(self.log.missing()) {
             return Whereabouts::Height(pose.height_above_ground);
         }

@@ -69,6 +69,12 @@ pub enum LogError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It holds nothing at all.
+    #[error("{path}: is empty; give --telemetry a log of the flight itself")]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
     /// No kind that is read.
     #[error(
         "{path}: not a telemetry log that can be read; give --telemetry a .tlog, ArduPilot .BIN, PX4 .ulg or DJI .srt file"
@@ -133,7 +139,7 @@ impl TelemetryLog {
 
     fn read(path: &Path, bytes: &[u8]) -> Result<(LogKind, Result<Collected, String>), LogError> {
         if bytes.is_empty() {
-            return Err(LogError::UnknownKind {
+            return Err(LogError::Empty {
                 path: path.to_owned(),
             });
         }

@@ -350,7 +350,7 @@ fn cut_subtitles_are_used_and_say_so() {
 }
 
 #[rstest]
-#[case::empty(b"".to_vec(), "not a telemetry log")]
+#[case::empty(b"".to_vec(), "is empty")]
 #[case::text(b"hello, this is no log at all\n".to_vec(), "not a telemetry log")]
 #[case::picture([b"\x89PNG\r\n\x1a\n".to_vec(), vec![0xFD; 4000]].concat(), "not a telemetry log")]
 #[case::film_subtitles(srt(|_| "I'll be back.".into()), "neither a position nor a height")]
