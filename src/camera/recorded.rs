@@ -96,6 +96,34 @@ mod tests {
     }
 
     #[test]
+    fn the_header_of_an_mp4_is_read() {
+        let boxed = |name: &[u8; 4], body: &[u8]| {
+            let size = (body.len() as u32 + 8).to_be_bytes();
+            [&size[..], name, body].concat()
+        };
+        for version in [0_u8, 1] {
+            // 2024-05-06 07:08:09 UTC since 1904, and 90 s in milliseconds.
+            let (created, ticks) = (3_797_824_089_u64, 90_000_u64);
+            let number = |n: u64| {
+                let bytes = n.to_be_bytes();
+                bytes[if version == 0 { 4 } else { 0 }..].to_vec()
+            };
+            let mut header = vec![version, 0, 0, 0];
+            header.extend(number(created));
+            header.extend(number(created));
+            header.extend(1000_u32.to_be_bytes());
+            header.extend(number(ticks));
+            header.extend([0; 80]);
+            let moov = boxed(b"moov", &boxed(b"mvhd", &header));
+            let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+            std::fs::write(file.path(), [boxed(b"ftyp", b"isom"), moov].concat()).unwrap();
+            let found = recorded(file.path());
+            assert_eq!(found.start_unix_s, Some(1_714_979_289.0));
+            assert_eq!(found.length_s, Some(90.0));
+        }
+    }
+
+    #[test]
     fn what_says_nothing_says_nothing() {
         assert_eq!(recorded(Path::new("/nowhere/a.mp4")), Recorded::default());
         assert_eq!(recorded(Path::new("/nowhere/a.jpg")), Recorded::default());

@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(super) fn alight(args: &[&str]) -> Output {
+fn alight(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_alight"))
         .args(args)
         .env_remove("RUST_LOG")
@@ -26,7 +26,7 @@ fn text(output: &Output) -> String {
 }
 
 #[track_caller]
-pub(super) fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
+fn assert_exit(output: &Output, code: i32, parts: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", text(output));
     for part in parts {
         assert!(
@@ -48,12 +48,12 @@ fn meadow(seed: u32) -> RgbImage {
     })
 }
 
-pub(super) struct Folder {
-    pub(super) dir: TempDir,
+struct Folder {
+    dir: TempDir,
 }
 
 impl Folder {
-    pub(super) fn with_pictures(names: &[&str]) -> Self {
+    fn with_pictures(names: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("in")).unwrap();
         for (i, name) in names.iter().enumerate() {
@@ -64,15 +64,15 @@ impl Folder {
         Self { dir }
     }
 
-    pub(super) fn input(&self) -> String {
+    fn input(&self) -> String {
         self.dir.path().join("in").display().to_string()
     }
 
-    pub(super) fn out(&self) -> PathBuf {
+    fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
 
-    pub(super) fn run(&self, args: &[&str]) -> Output {
+    fn run(&self, args: &[&str]) -> Output {
         let (input, out) = (self.input(), self.out().display().to_string());
         let mut all = vec!["replay", input.as_str(), "--out", out.as_str()];
         all.extend(args);
@@ -88,7 +88,7 @@ fn lines(out: &Path) -> Vec<Value> {
         .collect()
 }
 
-pub(super) fn summary(out: &Path) -> Value {
+fn summary(out: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
 }
 
