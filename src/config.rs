@@ -1,6 +1,11 @@
 //! What an operator may change: a TOML file -> checked settings.
 //!
+//! `systemd/alight.toml` holds every key.
+//!
 //! ```toml
+//! mode = "command"
+//! link = "udpin:127.0.0.1:14540"
+//!
 //! [model]
 //! file = "models/landing.onnx"
 //!
@@ -13,45 +18,16 @@
 //! people_floor_m = 3.0
 //! ```
 
+mod sections;
+
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use crate::autopilot::supervisor::SupervisorConfigError;
 use crate::landing;
 pub use crate::landing::LandingConfig;
-
-/// As it stands in the file; every key is optional.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawConfig {
-    /// Which network.
-    pub model: ModelConfig,
-    /// Which lens.
-    pub camera: CameraConfig,
-    /// How a site is chosen.
-    pub landing: LandingConfig,
-}
-
-/// Which network flies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelConfig {
-    /// An ONNX file with its manifest beside it; relative to the configuration file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-}
-
-/// What is known of the lens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CameraConfig {
-    /// Horizontal field of view, degrees, of a lens without distortion.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hfov_deg: Option<f64>,
-    /// Calibration file (ROS, `OpenCV` or Kalibr YAML); relative to the configuration file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<PathBuf>,
-}
+pub use sections::{
+    CameraConfig, CameraSource, LinkConfig, ModelConfig, MountConfig, RawConfig, VehicleConfig,
+};
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +59,40 @@ pub enum ConfigError {
         file: PathBuf,
         /// Key, value and range.
         source: landing::ConfigError,
+    },
+    /// A value of the supervisor lies outside its range.
+    #[error("{file}: {source}")]
+    Supervisor {
+        /// Which file.
+        file: PathBuf,
+        /// Key, value and range.
+        source: SupervisorConfigError,
+    },
+    /// Another value lies outside its range.
+    #[error("{file}: {key} = {value} is outside {min}..={max}: set {remedy}")]
+    Range {
+        /// Which file.
+        file: PathBuf,
+        /// The key, with its section.
+        key: &'static str,
+        /// Its value.
+        value: f64,
+        /// Smallest allowed value.
+        min: f64,
+        /// Largest allowed value.
+        max: f64,
+        /// What to set.
+        remedy: &'static str,
+    },
+    /// One thing said twice, differently.
+    #[error("{file}: {short} and {long} are both set, and differ: keep {short}")]
+    Twice {
+        /// Which file.
+        file: PathBuf,
+        /// The key to keep.
+        short: &'static str,
+        /// The other one.
+        long: &'static str,
     },
     /// A lens setting that cannot be.
     #[error(
@@ -137,61 +147,164 @@ impl Settings {
             message,
             hint,
         };
-        let table: toml::Table = toml::from_str(text).map_err(|e| {
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| {
             parse(
                 String::from("."),
                 e.to_string().trim().replace('\n', " "),
                 String::new(),
             )
         })?;
+        spread_short_forms(&mut table)
+            .map_err(|(key, message)| parse(key.to_owned(), message, String::new()))?;
         let mut values: RawConfig =
             serde_path_to_error::deserialize(table.clone()).map_err(|e| {
                 let message = e.inner().message().to_owned();
                 let hint = nearest_known(&message);
                 parse(e.path().to_string(), message, hint)
             })?;
-        values
-            .landing
-            .validate()
-            .map_err(|source| ConfigError::Value {
-                file: file.to_owned(),
-                source,
-            })?;
-        if let Some(value) = values.camera.hfov_deg
-            && !(value > 1.0 && value < 179.0)
-        {
-            return Err(ConfigError::FieldOfView {
-                file: file.to_owned(),
-                value,
-            });
-        }
-        if values.camera.hfov_deg.is_some() && values.camera.calibration.is_some() {
-            return Err(ConfigError::TwoLenses {
-                file: file.to_owned(),
-            });
-        }
+        unite(&mut values, &table).map_err(|(short, long)| ConfigError::Twice {
+            file: file.to_owned(),
+            short,
+            long,
+        })?;
+        check(&values, file)?;
         let base = file.parent().unwrap_or(Path::new(""));
-        for path in [&mut values.model.file, &mut values.camera.calibration]
-            .into_iter()
-            .flatten()
+        for path in [
+            &mut values.model.file,
+            &mut values.camera.calibration,
+            &mut values.camera.world,
+        ]
+        .into_iter()
+        .flatten()
         {
             *path = base.join(&*path);
         }
-        let sets_landable_threshold = table
-            .get("landing")
-            .and_then(|t| t.get("hazard"))
-            .is_some_and(|t| t.get("landable_threshold").is_some());
         Ok(Self {
+            sets_landable_threshold: has(&table, &["landing", "hazard", "landable_threshold"]),
             values,
-            sets_landable_threshold,
         })
     }
+}
+
+/// `link = "..."` is `[link] address`, and `[mode] level` is `mode`.
+fn spread_short_forms(table: &mut toml::Table) -> Result<(), (&'static str, String)> {
+    if let Some(link) = table.get_mut("link")
+        && link.is_str()
+    {
+        let address = std::mem::replace(link, toml::Table::new().into());
+        if let Some(link) = link.as_table_mut() {
+            link.insert("address".to_owned(), address);
+        }
+    }
+    let Some(mode) = table.get_mut("mode") else {
+        return Ok(());
+    };
+    if let Some(section) = mode.as_table_mut() {
+        let level = section.remove("level");
+        if let Some(key) = section.keys().next() {
+            let message = format!("unknown field `{key}`; did you mean `level`?");
+            return Err(("mode", message));
+        }
+        *mode = level.unwrap_or_else(|| "advise".into());
+    }
+    Ok(())
+}
+
+/// What two keys say is brought into one.
+fn unite(values: &mut RawConfig, table: &toml::Table) -> Result<(), (&'static str, &'static str)> {
+    let says = |path: &[&str]| has(table, path);
+    match (says(&["mode"]), says(&["supervisor", "mode"])) {
+        (true, true) if values.mode != values.supervisor.mode => {
+            return Err(("mode", "supervisor.mode"));
+        }
+        (false, true) => values.mode = values.supervisor.mode,
+        _ => values.supervisor.mode = values.mode,
+    }
+    let (vehicle, landing) = (&values.vehicle, &mut values.landing);
+    for (short, long, given, path, value) in [
+        (
+            "vehicle.radius_m",
+            "landing.vehicle_radius_m",
+            vehicle.radius_m,
+            "vehicle_radius_m",
+            &mut landing.vehicle_radius_m,
+        ),
+        (
+            "vehicle.margin_m",
+            "landing.margin_m",
+            vehicle.margin_m,
+            "margin_m",
+            &mut landing.margin_m,
+        ),
+    ] {
+        let Some(given) = given else { continue };
+        if says(&["landing", path]) && (given - *value).abs() > 0.0 {
+            return Err((short, long));
+        }
+        *value = given;
+    }
+    Ok(())
+}
+
+fn has(table: &toml::Table, path: &[&str]) -> bool {
+    let Some((last, sections)) = path.split_last() else {
+        return false;
+    };
+    let section = sections
+        .iter()
+        .try_fold(table, |t, name| t.get(*name)?.as_table());
+    section.is_some_and(|t| t.contains_key(*last))
+}
+
+/// The ranges.
+fn check(values: &RawConfig, file: &Path) -> Result<(), ConfigError> {
+    let outside = values
+        .checks()
+        .find(|(_, value, min, max, _)| !(min..=max).contains(&value));
+    if let Some((key, value, min, max, remedy)) = outside {
+        return Err(ConfigError::Range {
+            file: file.to_owned(),
+            key,
+            value,
+            min,
+            max,
+            remedy,
+        });
+    }
+    values
+        .landing
+        .validate()
+        .map_err(|source| ConfigError::Value {
+            file: file.to_owned(),
+            source,
+        })?;
+    values
+        .supervisor
+        .validate()
+        .map_err(|source| ConfigError::Supervisor {
+            file: file.to_owned(),
+            source,
+        })?;
+    if let Some(value) = values.camera.hfov_deg
+        && !(value > 1.0 && value < 179.0)
+    {
+        return Err(ConfigError::FieldOfView {
+            file: file.to_owned(),
+            value,
+        });
+    }
+    if values.camera.hfov_deg.is_some() && values.camera.calibration.is_some() {
+        return Err(ConfigError::TwoLenses {
+            file: file.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// For serde's "unknown field `x`, expected one of `a`, `b`": says which of the expected was probably meant.
 fn nearest_known(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let (true, Some(typed)) = (message.starts_with("unknown field"), quoted.next()) else {
+    let (true, Some(typed)) = (message.starts_with("unknown "), quoted.next()) else {
         return String::new();
     };
     quoted
@@ -206,6 +319,7 @@ fn nearest_known(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::autopilot::supervisor::Authority;
 
     fn parse(text: &str) -> Result<Settings, ConfigError> {
         Settings::parse(text, Path::new("/etc/alight/alight.toml"))
@@ -214,6 +328,55 @@ mod tests {
     #[test]
     fn an_empty_file_means_the_defaults() {
         assert_eq!(parse("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_installed_file_names_every_key_and_sets_the_defaults() {
+        let text = include_str!("../systemd/alight.toml");
+        assert_eq!(parse(text).unwrap(), Settings::default());
+        let mut full = RawConfig::default();
+        full.model.file = Some("m".into());
+        full.link.address = Some("tcp:a:1".parse().unwrap());
+        full.link.system_id = Some(1);
+        full.camera.source = Some(CameraSource::World);
+        full.camera.world = Some("w".into());
+        full.camera.hfov_deg = Some(70.0);
+        full.camera.calibration = Some("c".into());
+        full.vehicle = VehicleConfig {
+            radius_m: Some(0.5),
+            margin_m: Some(0.5),
+        };
+        let written = toml::to_string(&full).unwrap();
+        let keys: Vec<_> = written
+            .lines()
+            .map(|l| l.split(" = ").next().unwrap())
+            .filter(|l| !l.is_empty())
+            .collect();
+        assert!(keys.len() > 80, "{}", keys.len());
+        for key in keys {
+            let is_named = text
+                .lines()
+                .any(|l| l == key || l.trim_start_matches("# ").starts_with(&format!("{key} = ")));
+            assert!(is_named, "{key}");
+        }
+    }
+
+    #[test]
+    fn short_and_long_forms_mean_the_same() {
+        let short = parse(
+            "mode = \"command\"\nlink = \"tcp:127.0.0.1:5762\"\n[vehicle]\nradius_m = 0.8\nmargin_m = 0.2",
+        )
+        .unwrap();
+        let long = parse(
+            "[mode]\nlevel = \"command\"\n[link]\naddress = \"tcp:127.0.0.1:5762\"\n[landing]\nvehicle_radius_m = 0.8\n\
+             margin_m = 0.2",
+        )
+        .unwrap();
+        assert_eq!(short.values.mode, Authority::Command);
+        assert_eq!(short.values.supervisor, long.values.supervisor);
+        assert_eq!(short.values.supervisor.mode, Authority::Command);
+        assert_eq!(short.values.link, long.values.link);
+        assert_eq!(short.values.landing, long.values.landing);
     }
 
     #[test]
@@ -276,6 +439,47 @@ mod tests {
                 ["modell", "unknown field", "did you mean `model`"],
             ),
             ("a = = 3", ["alight.toml", "TOML", "line 1"]),
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{part} in: {message}");
+            }
+            assert!(message.starts_with("/etc/alight/alight.toml"), "{message}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_service_name_file_key_and_remedy() {
+        for (text, parts) in [
+            (
+                "link = \"tcp:127.0.0.1\"",
+                ["link.address", "tcp:127.0.0.1", "write serial:DEVICE:BAUD"],
+            ),
+            (
+                "mode = \"comand\"",
+                ["`mode`", "comand", "did you mean `command`"],
+            ),
+            ("[mode]\nlvl = 1", ["`mode`", "lvl", "did you mean `level`"]),
+            (
+                "mode = \"assist\"\n[supervisor]\nmode = \"command\"",
+                ["mode", "supervisor.mode", "differ"],
+            ),
+            (
+                "[vehicle]\nradius_m = 1.0\n[landing]\nvehicle_radius_m = 2.0",
+                ["vehicle.radius_m", "landing.vehicle_radius_m", "differ"],
+            ),
+            (
+                "[camera]\nrate_hz = 0.0",
+                ["camera.rate_hz", "0.5..=60", "the pictures a second"],
+            ),
+            (
+                "[camera.mount]\nlever_arm_m = [0.0, nan, 0.0]",
+                ["camera.mount.lever_arm_m", "NaN", "forward, right, down"],
+            ),
+            (
+                "[supervisor.search]\nlook_s = 0.0",
+                ["supervisor.search.look_s", "0", "1..=60"],
+            ),
         ] {
             let message = parse(text).unwrap_err().to_string();
             for part in parts {

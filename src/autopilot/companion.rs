@@ -14,7 +14,7 @@ use mavlink::MavHeader;
 use mavlink::Message as _;
 use mavlink::dialects::ardupilotmega::{COMMAND_LONG_DATA, MavCmd, MavMessage, MavResult};
 
-use super::commands::Command;
+use super::commands::{Command, Notice, Severity};
 use super::decode::{Counts, Telemetry, TelemetryConfig, Upheaval};
 use super::encode::{self, Scene};
 use super::framing::{LinkCounts, Parser, Writer};
@@ -22,7 +22,7 @@ use super::report::{self, Computer};
 use super::signing::SigningConfig;
 use super::streams::Streams;
 use super::supervisor::{
-    Brief, Health, Input, Phase, Reason, Request, Supervisor, SupervisorConfig,
+    Brief, Health, Input, Phase, Reason, Refusal, Request, Supervisor, SupervisorConfig,
     SupervisorConfigError, Tally,
 };
 use crate::geometry::GroundPoint;
@@ -35,6 +35,8 @@ const COMPONENT: u8 = 191;
 const SECOND: Duration = Duration::from_secs(1);
 /// Wishes kept between two steps.
 const REQUESTS: usize = 4;
+/// Texts kept until somebody takes them.
+const SAID: usize = 16;
 
 /// What it is made from.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +64,8 @@ pub struct Companion {
     watch: Option<GroundPoint>,
     next_second: MonoTime,
     text_id: u16,
+    /// What the ground was told and nobody here has heard yet.
+    said: Vec<(Severity, Notice)>,
     computer: Computer,
 }
 
@@ -84,6 +88,7 @@ impl Companion {
             watch: None,
             next_second: MonoTime::from_nanos(i64::MIN),
             text_id: 0,
+            said: Vec::with_capacity(SAID),
             computer: Computer::default(),
         })
     }
@@ -227,8 +232,11 @@ impl Companion {
         self.watch = output.watch;
         let system_id = self.telemetry.system_id().unwrap_or(0);
         for command in output.commands.iter() {
-            if matches!(command, Command::Say(..)) {
+            if let Command::Say(severity, notice) = command {
                 self.text_id = self.text_id.wrapping_add(1).max(1);
+                if self.said.len() < SAID {
+                    self.said.push((*severity, *notice));
+                }
             }
             let scene = Scene {
                 kind: self.telemetry.state().kind,
@@ -243,6 +251,33 @@ impl Companion {
                 log::debug!("no form for {command:?}");
             }
         }
+    }
+
+    /// Whether a landing could be started now.
+    ///
+    /// # Errors
+    /// The first thing that is missing.
+    pub fn readiness(&mut self, now: MonoTime) -> Result<(), Refusal> {
+        let pose: Option<Pose> = self.telemetry.history().pose_at(now, now).ok();
+        let input = Input {
+            vehicle: self.telemetry.state(),
+            pose: pose.as_ref(),
+            decision: self.decision.as_ref(),
+            requests: &[],
+            health: self.health,
+        };
+        self.supervisor.readiness(&input, now)
+    }
+
+    /// The texts for the ground since the last call; at most 16 are kept.
+    pub fn said(&mut self) -> impl Iterator<Item = (Severity, Notice)> + '_ {
+        self.said.drain(..)
+    }
+
+    /// How many of the wanted messages flow, and how many are wanted.
+    #[must_use]
+    pub fn streams_flowing(&self, now: MonoTime) -> (usize, usize) {
+        self.streams.flowing(now)
     }
 
     /// Moves what is to be sent to the end of `out`.

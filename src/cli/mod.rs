@@ -6,6 +6,7 @@ mod model;
 mod output;
 mod progress;
 mod replay;
+mod run;
 mod segment;
 mod sim;
 
@@ -40,6 +41,8 @@ Exit codes: 0 done, 1 failed while working, 2 bad arguments or nothing usable in
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Fly: the onboard service.
+    Run(run::Args),
     /// Run the whole pipeline over a video, a folder of pictures, or a drawn flight.
     Replay(replay::Args),
     /// Say what every pixel of pictures is, as 8-bit masks.
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Segment(args) => segment::run(&args),
         Command::Sim(args) => sim::run(&args),

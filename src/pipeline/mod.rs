@@ -1,8 +1,11 @@
-//! The drivers that call the stages: stepped (one thread, virtual time), closed loop against a simulated autopilot; which
+//! The drivers that call the stages: live (threads), stepped (one thread, virtual time), closed loop against a simulated autopilot; which
 //! pose belongs to which frame.
 
+pub mod decide;
 pub mod flight;
+pub mod live;
 pub mod pose;
+pub mod schedule;
 mod stepped;
 
 pub use stepped::{KnownPose, Step, Stepped, Whereabouts};

@@ -38,7 +38,7 @@ const TABLE: [(&str, &[&str]); 18] = [
         ],
     ),
     // Settings are made of the stages' own.
-    ("config", &["landing"]),
+    ("config", &["autopilot", "landing"]),
     (
         "cli",
         &[

@@ -9,6 +9,9 @@ mod geotagged;
 /// Which module may name which: the table of the design against the code.
 #[cfg(test)]
 mod layers;
+/// The live pipeline over a loopback link.
+#[cfg(test)]
+mod live;
 /// Registration of real and drawn pictures.
 #[cfg(test)]
 mod odometry;

@@ -19,8 +19,9 @@ use crate::autopilot::modes::mode_of;
 use crate::geometry::{Frd, Geodetic, LocalOrigin, Ned, Rotation, Vec3};
 use crate::time::MonoTime;
 use crate::vehicle::{
-    AttitudeSample, AutopilotKind, Battery, EstimatorHealth, GlobalPlace, HeightSample, Intake,
-    Kinematics, LandedState, PositionSample, RcChannels, Refusal, Stamped, VehicleMode,
+    AttitudeSample, AutopilotKind, Battery, EstimatorHealth, GlobalPlace, HeightAboveGround,
+    HeightSample, HeightSource, Intake, Kinematics, LandedState, PositionSample, RcChannels,
+    Refusal, Stamped, VehicleMode,
 };
 
 /// The better of two messages that say the same silences the other this long.
@@ -50,6 +51,18 @@ const ORIGIN_MOVE_M: f64 = 0.1;
 /// Horizontal position is good: `EKF_POS_HORIZ_ABS` is set and `EKF_CONST_POS_MODE` is not, on both autopilots.
 const POSITION_ABSOLUTE: u16 = 0x10;
 const POSITION_CONSTANT: u16 = 0x80;
+
+/// Over the plane z = 0.
+fn above_plane(position: Vec3<Ned>, sd_m: f64, at: MonoTime) -> HeightSample {
+    HeightSample {
+        at,
+        height: HeightAboveGround {
+            metres: (-position.down()).max(0.0),
+            sd_m,
+            source: HeightSource::Simulated,
+        },
+    }
+}
 
 /// A heartbeat of an autopilot, whosever.
 pub(super) fn is_autopilot_heartbeat(header: MavHeader, message: &MavMessage) -> bool {
@@ -214,6 +227,9 @@ impl Telemetry {
                 velocity_m_s,
             };
             self.state.kinematics = Some(Stamped::new(kinematics, at));
+            if let Some(sd_m) = self.config.flat_ground_sd_m {
+                self.keep_height(above_plane(position, sd_m, at), now);
+            }
         }
     }
 
@@ -268,6 +284,9 @@ impl Telemetry {
     }
 
     fn range(&mut self, metres: f64, at: MonoTime, now: MonoTime) {
+        if self.config.flat_ground_sd_m.is_some() {
+            return;
+        }
         if !self.is_finite(&[metres]) || !self.is_within(metres, &(0.02..=LONGEST_RANGE_M)) {
             return;
         }
@@ -327,11 +346,15 @@ impl Telemetry {
     }
 
     fn take_height(&mut self, height: Option<HeightSample>, now: MonoTime) {
-        if let Some(sample) = height {
-            let intake = self.history.push_height(sample, now);
-            if self.is_taken(intake) {
-                self.state.height = Some(Stamped::new(sample.height, sample.at));
-            }
+        if let (Some(sample), None) = (height, self.config.flat_ground_sd_m) {
+            self.keep_height(sample, now);
+        }
+    }
+
+    fn keep_height(&mut self, sample: HeightSample, now: MonoTime) {
+        let intake = self.history.push_height(sample, now);
+        if self.is_taken(intake) {
+            self.state.height = Some(Stamped::new(sample.height, sample.at));
         }
     }
 

@@ -35,6 +35,9 @@ pub struct TelemetryConfig {
     pub capacity: usize,
     /// What the local position may drift while a map lives, one standard deviation, metres.
     pub position_sd_m: f64,
+    /// The ground is the plane z = 0 of the local frame, and the height over it is as sure as this, metres: so it is
+    /// below a world camera, which draws that plane. No other height counts then: sensors of the vehicle see another ground.
+    pub flat_ground_sd_m: Option<f64>,
     /// Error of the attitude, one standard deviation, radians.
     pub attitude_sd_rad: f64,
     /// Takes `GLOBAL_POSITION_INT` for the position until a `LOCAL_POSITION_NED` comes (logs of ground stations): around
@@ -49,6 +52,7 @@ impl Default for TelemetryConfig {
             limits: HistoryLimits::default(),
             capacity: 512,
             position_sd_m: 0.5,
+            flat_ground_sd_m: None,
             attitude_sd_rad: 0.02,
             places_by_global_position: false,
         }

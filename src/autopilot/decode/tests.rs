@@ -567,3 +567,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn over_a_drawn_plane_only_the_plane_counts() {
+    let mut t = Telemetry::new(TelemetryConfig {
+        flat_ground_sd_m: Some(0.2),
+        ..TelemetryConfig::default()
+    });
+    t.take(
+        &from(1, 1),
+        &heartbeat(MavAutopilot::MAV_AUTOPILOT_PX4, 0),
+        ms(0),
+    );
+    for now_ms in (0..1000).step_by(100) {
+        for message in [
+            attitude(now_ms, 0.0),
+            position(now_ms, 3.0, -12.5),
+            range(now_ms, 700),
+            relative(now_ms, 14.0),
+        ] {
+            t.take(&from(1, 1), &message, ms(now_ms));
+        }
+    }
+    let height = t.state().height.unwrap().value;
+    assert_eq!(height.source, HeightSource::Simulated);
+    assert!((height.metres - 12.5).abs() < 1e-6 && (height.sd_m - 0.2).abs() < 1e-12);
+    assert!(
+        t.state().range_m.is_none(),
+        "the sensor sees another ground"
+    );
+    let pose = t.history().pose_at(ms(850), ms(900)).unwrap();
+    assert!((pose.height_above_ground.metres - 12.5).abs() < 1e-6);
+}

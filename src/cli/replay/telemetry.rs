@@ -13,8 +13,8 @@ use crate::record::logs::{LogKind, Missing, TelemetryLog};
 use crate::time::MonoTime;
 use crate::vehicle::{HeightAboveGround, HeightSource};
 
-/// Below this the vehicle stands on the ground.
-const MIN_HEIGHT_M: f64 = 0.1;
+/// Heights below this are none to measure the ground from, metres.
+const MIN_HEIGHT_M: f64 = 0.5;
 
 /// What the user and the source say of the pictures.
 #[derive(Debug, Clone, Copy)]
