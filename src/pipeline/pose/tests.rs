@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::geometry::{GroundPoint, Pixel};
-use crate::odometry::Similarity;
 use crate::time::MonoTime;
 use image::{Rgb, RgbImage};
 use rstest::rstest;

@@ -75,6 +75,7 @@ impl Collector {
                 position_sd_m: POSITION_SD_M,
                 attitude_sd_rad: ATTITUDE_SD_RAD,
                 places_by_global_position: true,
+                flat_ground_sd_m: None,
             }),
             origin: None,
             collected: Collected::default(),
