@@ -24,6 +24,8 @@ use crate::time::{Clock as _, MonoTime, SystemClock};
 const HFOV_DEG: f64 = 70.0;
 /// Error of the height over the world camera's ground, metres.
 const PLANE_SD_M: f64 = 0.2;
+/// Time between two lines in the log that say how it is going.
+const LINE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Runs in the foreground: listens to the autopilot, looks for places to land, and does what `mode` allows.
 ///
@@ -229,13 +231,18 @@ fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
 
 /// What stays of the flight.
 struct Record {
+    /// When the log next says how it is going.
+    next_line: MonoTime,
     files: Option<(DecisionWriter, std::fs::File, PathBuf)>,
 }
 
 impl Record {
     fn create(out: Option<&Path>) -> Result<Self, Failure> {
         let Some(out) = out else {
-            return Ok(Self { files: None });
+            return Ok(Self {
+                next_line: MonoTime::ZERO,
+                files: None,
+            });
         };
         let out = output::folder(out)?;
         let decisions =
@@ -243,6 +250,7 @@ impl Record {
         let file = out.join("events.jsonl");
         let events = output::written(std::fs::File::create(&file), &file)?;
         Ok(Self {
+            next_line: MonoTime::ZERO,
             files: Some((decisions, events, file)),
         })
     }
@@ -259,7 +267,10 @@ impl Record {
                 self.event(*at, text)
             }
             Note::Status(status) => {
-                say(status);
+                if status.at >= self.next_line {
+                    self.next_line = status.at.after(LINE_PERIOD);
+                    say(status);
+                }
                 Ok(())
             }
         }

@@ -53,15 +53,13 @@ impl Luma {
         let (bytes, stride) = (picture.as_raw(), 3 * w as usize);
         for y in 0..height {
             let rows = [tap(y, 0, h), tap(y, 1, h)].map(|r| bytes.get(r * stride..).unwrap_or(&[]));
-            for taps in &self.columns {
-                let mut sum = 0.0;
-                for row in rows {
-                    for &at in taps {
-                        sum += row.get(at..at + 3).map_or(0.0, grey);
-                    }
-                }
-                self.levels.push(0.25 * sum);
-            }
+            let [upper, lower] = rows;
+            let level = |row: &[u8], at: usize| row.get(at..at + 3).map_or(0.0, grey);
+            self.levels
+                .extend(self.columns.iter().map(|&[left, right]| {
+                    let above = level(upper, left) + level(upper, right);
+                    0.25 * (above + level(lower, left) + level(lower, right))
+                }));
         }
     }
 

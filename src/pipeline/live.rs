@@ -216,9 +216,8 @@ pub fn run(
     let fault = std::thread::scope(|scope| {
         let (failed, fault) = bounded(1);
         spawn(scope, common, "control", move || {
-            if let Some(name) = control.run(common, &hub) {
-                let _ = failed.try_send(name);
-            }
+            // Whoever waits for it takes one.
+            let _ = failed.try_send(control.run(common, &hub));
         })?;
         spawn(scope, common, "link", || {
             stages::listen(common, reader, &arrivals);
@@ -231,9 +230,12 @@ pub fn run(
     for note in told.try_iter() {
         sink(note);
     }
-    fault
-        .try_recv()
-        .map_or(Ok(()), |name| Err(LiveError::Stage(name)))
+    // A control thread that says nothing has panicked.
+    match fault.try_recv() {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(LiveError::Stage(name)),
+        Err(_) => Err(LiveError::Stage("control")),
+    }
 }
 
 /// A named thread; without it, everything ends.

@@ -32,5 +32,5 @@ pub const CHUNK: usize = 2048;
 pub const NOTES: usize = 256;
 /// A hand-back that was asked for ends after this at the latest.
 pub const HAND_BACK_LIMIT: Duration = Duration::from_secs(10);
-/// Time between two lines that say how it is going.
-pub const STATUS_PERIOD: Duration = Duration::from_secs(5);
+/// Time between two notes that say how it is going.
+pub const STATUS_PERIOD: Duration = Duration::from_secs(1);

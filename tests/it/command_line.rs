@@ -393,3 +393,55 @@ fn segment_never_overwrites_the_pictures_nor_other_masks() {
         assert!(f.out().join(name).exists(), "{name}");
     }
 }
+
+#[rstest]
+#[case::no_source("", &[], &["camera.source", "world"])]
+#[case::of_the_board("[camera]\nsource = \"v4l\"", &[], &["v4l", "onboard package"])]
+#[case::no_link("[camera]\nsource = \"world\"", &[], &["link is not set", "tcp:127.0.0.1:5762"])]
+#[case::advises_only(
+    "link = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"world\"",
+    &["--engage-when-ready"],
+    &["--engage-when-ready", "advise", "command"]
+)]
+#[case::starts_by_itself_over_no_world(
+    "mode = \"command\"\nlink = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"v4l\"",
+    &["--engage-when-ready"],
+    &["v4l", "world"]
+)]
+fn a_service_that_cannot_fly_ends_with_2(
+    #[case] config: &str,
+    #[case] more: &[&str],
+    #[case] parts: &[&str],
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("alight.toml");
+    std::fs::write(&file, config).unwrap();
+    let mut args = vec!["run", "--config", file.to_str().unwrap(), "--for", "1"];
+    args.extend_from_slice(more);
+    assert_exit(&alight(&args), 2, parts);
+}
+
+#[test]
+fn a_service_without_an_autopilot_waits_says_so_and_ends_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("alight.toml");
+    let config =
+        "link = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"world\"\nwidth_px = 192\nheight_px = 128";
+    std::fs::write(&file, config).unwrap();
+    let out = dir.path().join("out");
+    let args = [
+        "run",
+        "--config",
+        file.to_str().unwrap(),
+        "--for",
+        "2",
+        "--out",
+    ];
+    let output = alight(&[&args[..], &[out.to_str().unwrap()]].concat());
+    assert_exit(
+        &output,
+        0,
+        &["tcp:127.0.0.1:9", "standby", "height unknown"],
+    );
+    assert!(out.join("decisions.jsonl").exists() && out.join("events.jsonl").exists());
+}

@@ -101,7 +101,7 @@ impl Collector {
         let is_person = |i: usize| {
             answers
                 .get(i)
-                .is_some_and(|a| a[Surface::Person as usize] >= PERSON_FROM)
+                .is_some_and(|a| of(a, Surface::Person) >= PERSON_FROM)
         };
         for patch in patches((w, h), |i| small.get(i) == Some(&PERSON)) {
             let found = patch.iter().filter(|i| is_person(**i)).count();
@@ -116,19 +116,6 @@ impl Collector {
             };
             list.extend(patch.iter().filter_map(|i| answers.get(*i)));
         }
-        let near_person = |i: usize| {
-            let (x, y) = ((i % w) as i64, (i / w) as i64);
-            (-3..=3).any(|dy| {
-                (-3..=3).any(|dx| {
-                    let (u, v) = (x + dx, y + dy);
-                    let inside = u >= 0 && v >= 0 && u < w as i64 && v < h as i64;
-                    inside
-                        && small
-                            .get(v as usize * w + u as usize)
-                            .is_some_and(|c| [15, 16].contains(c))
-                })
-            })
-        };
         // On other ground a person more changes nothing, and the answers on that ground hold it already.
         let is_open = |i: &usize| {
             small
@@ -139,7 +126,7 @@ impl Collector {
         self.false_people += patches((w, h), is_person)
             .iter()
             .filter(|patch| 2 * patch.iter().copied().filter(is_open).count() > patch.len())
-            .filter(|patch| !patch.iter().any(|i| near_person(*i)))
+            .filter(|patch| !patch.iter().any(|i| is_near_life(&small, (w, h), *i)))
             .count();
     }
 
@@ -236,7 +223,7 @@ fn reduced(
     if list.len() >= LEVELS * SHADES {
         for level in 0..LEVELS {
             let mut part = share(&list, level, LEVELS).to_vec();
-            part.sort_by(|a, b| b[surface as usize].total_cmp(&a[surface as usize]));
+            part.sort_by(|a, b| of(b, surface).total_cmp(&of(a, surface)));
             rows.extend((0..SHADES).map(|s| mean(share(&part, s, SHADES))));
         }
     }
@@ -249,7 +236,11 @@ fn reduced(
 }
 
 fn landable(a: &[f32; Surface::COUNT]) -> f32 {
-    a[Surface::Firm as usize] + a[Surface::Soft as usize]
+    of(a, Surface::Firm) + of(a, Surface::Soft)
+}
+
+fn of(a: &[f32; Surface::COUNT], surface: Surface) -> f32 {
+    a.get(surface as usize).copied().unwrap_or(0.0)
 }
 
 /// The `i`th of `n` equal parts.
@@ -261,20 +252,41 @@ fn share<T>(list: &[T], i: usize, n: usize) -> &[T] {
 /// Mean answer in thousandths.
 fn mean(list: &[[f32; Surface::COUNT]]) -> [u16; Surface::COUNT] {
     std::array::from_fn(|s| {
-        let sum: f64 = list.iter().map(|a| f64::from(a[s])).sum();
+        let sum: f64 = list
+            .iter()
+            .filter_map(|a| a.get(s))
+            .map(|v| f64::from(*v))
+            .sum();
         (1000.0 * sum / list.len().max(1) as f64).round() as u16
     })
+}
+
+/// Whether a person or an animal truly is within three cells.
+fn is_near_life(truth: &[u8], (w, h): (usize, usize), i: usize) -> bool {
+    let (x, y) = ((i % w) as i64, (i / w) as i64);
+    let around = (-3..=3).flat_map(|dy| (-3..=3).map(move |dx| (x + dx, y + dy)));
+    around
+        .filter(|(u, v)| (0..w as i64).contains(u) && (0..h as i64).contains(v))
+        .filter_map(|(u, v)| truth.get(v as usize * w + u as usize))
+        .any(|c| [15, 16].contains(c))
 }
 
 /// Connected patches (8 neighbours) of the cells that pass.
 fn patches((w, h): (usize, usize), passes: impl Fn(usize) -> bool) -> Vec<Vec<usize>> {
     let mut taken = vec![false; w * h];
+    // Takes a cell that passes, once.
+    let mut take = |i: usize| match taken.get_mut(i) {
+        Some(t) if !*t && passes(i) => {
+            *t = true;
+            true
+        }
+        _ => false,
+    };
     let mut found = Vec::new();
     for start in 0..w * h {
-        if taken[start] || !passes(start) {
+        if !take(start) {
             continue;
         }
-        taken[start] = true;
         let (mut patch, mut next) = (vec![start], 0);
         while let Some(&i) = patch.get(next) {
             next += 1;
@@ -285,8 +297,7 @@ fn patches((w, h): (usize, usize), passes: impl Fn(usize) -> bool) -> Vec<Vec<us
                     continue;
                 }
                 let j = v as usize * w + u as usize;
-                if !taken[j] && passes(j) {
-                    taken[j] = true;
+                if take(j) {
                     patch.push(j);
                 }
             }

@@ -17,7 +17,7 @@ fn pose(roll: f64, pitch: f64, yaw: f64) -> Pose {
     }
 }
 
-fn scene<'a>(kind: AutopilotKind, pose: Option<&'a Pose>) -> Scene<'a> {
+fn scene(kind: AutopilotKind, pose: Option<&Pose>) -> Scene<'_> {
     Scene {
         kind: Some(kind),
         system_id: 3,
