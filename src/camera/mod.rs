@@ -7,10 +7,12 @@ pub mod geotag;
 pub mod images;
 mod open;
 pub mod picture;
+mod recorded;
 pub mod video;
 
 pub use images::is_pictures;
 pub use open::{OpenError, open};
+pub use recorded::{Recorded, recorded};
 
 pub mod world;
 

@@ -24,6 +24,7 @@ use self::ffmpeg::FfmpegVideo;
 use self::mp4::{Mp4Error, Mp4Video};
 use super::FrameSource;
 use super::open::{OpenError, prime};
+use super::recorded::Recorded;
 
 /// The largest coded frame that is read.
 const MAX_FRAME_BYTES: u64 = 64 << 20;
@@ -79,6 +80,12 @@ pub(super) fn open_avi(path: &Path, fps: f64) -> Result<Source, OpenError> {
 pub(super) fn open_with_ffmpeg(path: &Path, fps: f64, what: &str) -> Result<Source, OpenError> {
     let video = FfmpegVideo::open(path, fps, what, &ffmpeg::ON_PATH)?;
     Ok(Box::new(prime(video, path)?))
+}
+
+/// When an MP4 or MOV file began and how long it is; `None` for anything else.
+pub(super) fn recorded(path: &Path) -> Option<Recorded> {
+    let mut file = std::fs::File::open(path).ok()?;
+    boxes::read_recorded(&mut file)
 }
 
 /// The name under which a video's frames go.

@@ -1,5 +1,6 @@
 //! `alight replay`: the whole pipeline over recorded or drawn pictures.
 
+mod telemetry;
 mod writer;
 
 use std::path::PathBuf;
@@ -16,10 +17,11 @@ use crate::inference::manifest::sha256_hex;
 use crate::inference::tract::TractSegmenter;
 use crate::landing::Landing;
 use crate::pipeline::pose::{PoseConfig, PoseProvider};
-use crate::pipeline::{KnownPose, Stepped};
+use crate::pipeline::{KnownPose, Stepped, Whereabouts};
 use crate::record::Provenance;
 use crate::sim::flight::{DrawnFlight, FlightSpec};
 use crate::time::{Clock as _, SystemClock};
+use telemetry::{Pictures, Telemetry};
 use writer::Writer;
 
 /// Writes `decisions.jsonl` (a line a frame), `summary.json`, `overlay/` pictures and `report.html`.
@@ -28,16 +30,21 @@ use writer::Writer;
 /// flight is replayed. Pictures with position, height and direction in their tags (DJI) are placed by them; all others
 /// need --height and --hfov, and are registered to the picture before.
 ///
-/// Telemetry files (--telemetry, --offset) and alight's own recordings as SOURCE are not read yet.
+/// With --telemetry, a flight log (.tlog, ArduPilot .BIN, PX4 .ulg, DJI .srt) says where each frame was taken; it wins over the
+/// pictures' tags. alight's own recordings as SOURCE are not read yet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   alight replay --out out/demo
   alight replay photos/ --height 25 --hfov 70 --out out/photos
   alight replay flight.mp4 --height 40 --hfov 84 --looks 3 --out out/flight
+  alight replay flight.mp4 --telemetry flight.tlog --offset 12.5 --hfov 84 --out out/flight
 
 Writes decisions.jsonl (a line a frame), summary.json, overlay/ pictures and report.html.
-Not read yet: telemetry files (--telemetry, --offset), and alight's own recordings as SOURCE.")]
+Without --offset the clocks are lined up by themselves and the log line, summary.json and the report say how: DJI subtitles
+count from the start of the video; else by the time of recording, if video and log both know it; else start = start.
+What a flight log does not say is assumed and named: without attitude, level and straight down; without height, give --height.
+Not read yet: alight's own recordings as SOURCE.")]
 pub(super) struct Args {
     /// Folder of pictures, picture, or video. Default: a drawn flight.
     source: Option<PathBuf>,
@@ -51,6 +58,17 @@ pub(super) struct Args {
     /// Horizontal field of view of the camera, degrees. Wins over the pictures' tags.
     #[arg(long, value_name = "DEG", allow_negative_numbers = true)]
     hfov: Option<f64>,
+    /// Flight log that says where each frame was taken: .tlog, ArduPilot .BIN, PX4 .ulg or DJI .srt, told apart by content.
+    #[arg(long, value_name = "FILE", requires = "source")]
+    telemetry: Option<PathBuf>,
+    /// Log time minus video time, seconds: where the video's start lies in the log.
+    #[arg(
+        long,
+        value_name = "S",
+        requires = "telemetry",
+        allow_negative_numbers = true
+    )]
+    offset: Option<f64>,
     /// Pictures a second, where the source has no times.
     #[arg(
         long,
@@ -83,6 +101,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut settings = model::settings(args.config.as_deref())?;
     let lens = lens(args, &settings)?;
     let mut source = Source::open(args)?;
+    let telemetry = open_telemetry(args, &mut source)?;
     let segmenter = model::load(args.model.as_deref(), &settings)?;
     apply_looks(args, &mut settings);
     if !settings.sets_landable_threshold {
@@ -95,6 +114,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         height_m: args.height,
         hfov_deg: args.hfov.or(settings.values.camera.hfov_deg),
         camera: source.camera().or(lens),
+        focal_35mm_mm: telemetry.as_ref().and_then(Telemetry::focal_35mm_mm),
         holds_height: args.source.as_deref().is_some_and(camera::is_pictures),
         ..PoseConfig::default()
     })
@@ -103,7 +123,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         stages: Stepped::new(segmenter, poses, landing),
         writer: Writer::create(&args.out, provenance)?,
         clock: SystemClock::start(),
+        telemetry,
     };
+    replay.warn_of_the_log();
     let mut progress = Progress::new("frames", source.frames().len_hint());
     loop {
         match source.frames().next_event() {
@@ -129,6 +151,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     replay.finish(&settings)
 }
 
+fn open_telemetry(args: &Args, source: &mut Source) -> Result<Option<Telemetry>, Failure> {
+    let (Some(file), Some(pictures)) = (&args.telemetry, &args.source) else {
+        return Ok(None);
+    };
+    let pictures = Pictures {
+        source: pictures,
+        frames: source.frames().len_hint(),
+        fps: args.fps,
+        height_m: args.height,
+    };
+    Telemetry::open(file, args.offset, pictures).map(Some)
+}
+
 /// The flags' own ranges, before any work is done.
 fn check(args: &Args) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::Input(anyhow!(message)));
@@ -144,6 +179,13 @@ fn check(args: &Args) -> Result<(), Failure> {
     {
         return refuse(format!(
             "--hfov {v}: must lie between 1 and 179 degrees; give the camera's horizontal field of view"
+        ));
+    }
+    if let Some(s) = args.offset
+        && !s.is_finite()
+    {
+        return refuse(format!(
+            "--offset {s}: must be finite; give log time minus video time in seconds"
         ));
     }
     if let Some(n) = args.looks
@@ -250,17 +292,35 @@ struct Replay {
     stages: Stepped<TractSegmenter>,
     writer: Writer,
     clock: SystemClock,
+    telemetry: Option<Telemetry>,
 }
 
 impl Replay {
+    fn warn_of_the_log(&mut self) {
+        for warning in self.telemetry.iter().flat_map(Telemetry::warnings) {
+            self.writer.warned(warning);
+        }
+    }
+
     fn decide(&mut self, frame: &Frame, known: Option<KnownPose>) -> Result<(), Failure> {
+        let whereabouts = match (&mut self.telemetry, known) {
+            (Some(telemetry), _) => telemetry.whereabouts(frame),
+            (None, Some(known)) => Whereabouts::Pose {
+                known,
+                new_map: false,
+            },
+            (None, None) => Whereabouts::InPicture,
+        };
         let arrived = self.clock.now();
-        let step = self.stages.step(frame, known);
+        let step = self.stages.step(frame, &whereabouts);
         let latency = self.clock.now().since(arrived);
         self.writer.decided(frame, &step, latency)
     }
 
-    fn finish(self, settings: &Settings) -> Result<(), Failure> {
+    fn finish(mut self, settings: &Settings) -> Result<(), Failure> {
+        if let Some(telemetry) = &self.telemetry {
+            self.writer.placed_by(telemetry.used());
+        }
         let elapsed = self.clock.now().since(crate::time::MonoTime::ZERO);
         let config = toml::to_string(&settings.values).unwrap_or_default();
         self.writer

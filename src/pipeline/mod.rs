@@ -8,4 +8,4 @@ pub mod pose;
 pub mod schedule;
 mod stepped;
 
-pub use stepped::{KnownPose, Step, Stepped};
+pub use stepped::{KnownPose, Step, Stepped, Whereabouts};

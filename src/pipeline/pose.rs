@@ -7,23 +7,26 @@
 //! 2. **Odometry.** Any other frame is registered to the one before. The first is put over the origin, level, top of the
 //!    picture to the north, at the height that the user gave; each next one moves as the picture moved. A frame
 //!    that cannot be registered starts a new map at the origin.
-//! 3. **Given.** Who knows the pose (a drawn flight) passes it in.
+//! 3. **Given.** Who knows the pose (a drawn flight, a flight log) passes it in. Who knows only the height (a log without
+//!    attitude) passes that in: the way over the ground comes from the pictures.
 //!
 //! Metres come from the height and the field of view alone: a given height is taken as true, and every distance on the map
 //! is as wrong as it is. Without a height or a field of view there is no pose, and the reason names the flag to give.
 
+mod bearings;
+mod track;
+
 use std::fmt;
 
-use nalgebra::UnitQuaternion;
-
+use crate::camera::geotag::hfov_deg;
 use crate::camera::{Frame, GeoTag};
 use crate::geometry::{
-    Cam, CameraError, CameraModel, CameraMount, Frd, Geodetic, GeodeticError, LocalOrigin, Ned,
-    Pixel, Rotation, Vec3, View,
+    CameraError, CameraModel, CameraMount, GeodeticError, LocalOrigin, Rotation, Vec3, View,
 };
-use crate::odometry::{LostReason, Odometry, OdometryConfig, Registration, Similarity};
-use crate::time::MonoTime;
+use crate::odometry::{LostReason, Odometry, OdometryConfig, Registration};
 use crate::vehicle::{HeightAboveGround, HeightSource, Pose};
+use bearings::Bearings;
+use track::Track;
 
 /// Horizontal error of a satellite position in the open without corrections, one standard deviation, metres.
 const GPS_SD_M: f64 = 2.0;
@@ -34,11 +37,6 @@ const RELATIVE_ALTITUDE_SD_M: f64 = 5.0;
 const GIMBAL_SD_RAD: f64 = 0.02;
 /// Relative altitudes below this are no height to measure the ground from, metres.
 const MIN_HEIGHT_M: f64 = 0.5;
-/// What the similarity itself leaves out (tilt, relief, lens), as a share of the distance moved.
-const MODEL_ERROR: f64 = 0.02;
-/// Distance of matched points from their middle, as a share of the picture's width: turns an error of position in the
-/// picture into one of rotation and scale.
-const LEVER: f64 = 0.3;
 /// When the height carried from picture to picture leaves the given one by more than this factor, a new map starts.
 const MAX_HEIGHT_DRIFT: f64 = 2.0;
 /// The same where every picture was taken at the given height.
@@ -53,6 +51,8 @@ pub struct PoseConfig {
     pub hfov_deg: Option<f64>,
     /// Calibrated camera, scaled to each picture's size.
     pub camera: Option<CameraModel>,
+    /// 35 mm equivalent focal length by a flight log, millimetres: where nothing else tells the lens.
+    pub focal_35mm_mm: Option<f64>,
     /// Every picture was taken at `height_m` (a folder of photos), so that a change of scale is another place or a wrong
     /// registration; else (a video) `height_m` is the first frame's, and the height follows the scale.
     pub holds_height: bool,
@@ -144,6 +144,9 @@ pub enum PoseError {
     /// The tag's height is not above the ground.
     #[error("the tag's relative altitude {0} m is no height above ground: give --height METRES")]
     TagHeight(f64),
+    /// The log's height is not above the ground.
+    #[error("the log's height {0:.1} m is no height above ground")]
+    LogHeight(f64),
     /// Nothing says how wide the lens looks.
     #[error(
         "no field of view in the picture's tags: give --hfov DEGREES, or a calibration in the configuration"
@@ -158,14 +161,6 @@ pub enum PoseError {
     /// A tagged position that cannot be.
     #[error("position in the picture's tags: {0}")]
     Position(#[from] GeodeticError),
-}
-
-/// What the next frame without tags goes on from.
-#[derive(Debug, Clone, Copy)]
-struct Track {
-    pose: Pose,
-    /// Share of the height that is uncertain, one standard deviation.
-    height_sd: f64,
 }
 
 /// Gives every frame its pose.
@@ -214,8 +209,29 @@ impl PoseProvider {
             {
                 self.place_by_tags(frame, camera, &bearings)
             }
-            _ => self.place_by_odometry(frame, camera),
+            _ => {
+                let metres = self.config.height_m.ok_or(PoseError::NoHeight)?;
+                let height = given_height(metres, 0.0);
+                Ok(self.place_by_odometry(frame, camera, height, self.config.holds_height))
+            }
         }
+    }
+
+    /// The pose of the next frame where only its height is known: level, looking straight down, moved over the ground as
+    /// the picture moved.
+    ///
+    /// # Errors
+    /// `LogHeight` for a height that is none; `NoFieldOfView` or `Camera`.
+    pub fn at_height(
+        &mut self,
+        frame: &Frame,
+        height: HeightAboveGround,
+    ) -> Result<FramePose, PoseError> {
+        if height.metres.is_nan() || height.metres < MIN_HEIGHT_M {
+            return Err(PoseError::LogHeight(height.metres));
+        }
+        let camera = self.camera(frame, &frame.tag.unwrap_or_default())?;
+        Ok(self.place_by_odometry(frame, camera, height, true))
     }
 
     /// The pose of the next frame as the caller knows it.
@@ -251,7 +267,13 @@ impl PoseProvider {
         match (self.config.hfov_deg, &self.config.camera, tag.hfov_deg) {
             (Some(hfov), ..) | (None, None, Some(hfov)) => Ok(CameraModel::from_hfov(w, h, hfov)?),
             (None, Some(camera), _) => Ok(camera.scaled_to(w, h)?),
-            (None, None, None) => Err(PoseError::NoFieldOfView),
+            (None, None, None) => self
+                .config
+                .focal_35mm_mm
+                .and_then(|focal| hfov_deg(focal, w, h))
+                .map_or(Err(PoseError::NoFieldOfView), |hfov| {
+                    Ok(CameraModel::from_hfov(w, h, hfov)?)
+                }),
         }
     }
 
@@ -308,23 +330,22 @@ impl PoseProvider {
         &mut self,
         frame: &Frame,
         camera: CameraModel,
-    ) -> Result<FramePose, PoseError> {
-        let height_m = self.config.height_m.ok_or(PoseError::NoHeight)?;
+        height: HeightAboveGround,
+        holds: bool,
+    ) -> FramePose {
+        let height_m = height.metres;
         let registration = self.odometry.step(&frame.image, frame.captured_at);
         let (track, note) = match (self.track, registration) {
             (Some(track), Registration::Tracked { motion, sd_px, .. }) => {
                 match track.moved(&camera, &motion, sd_px, frame.captured_at) {
-                    Some(track) if track.height_is_near(height_m, self.max_drift()) => {
-                        let holds = self.config.holds_height;
-                        (
-                            Some(if holds {
-                                track.at_height(height_m)
-                            } else {
-                                track
-                            }),
-                            None,
-                        )
-                    }
+                    Some(track) if track.height_is_near(height_m, self.max_drift()) => (
+                        Some(if holds {
+                            track.at_height(height)
+                        } else {
+                            track
+                        }),
+                        None,
+                    ),
                     Some(track) => (
                         None,
                         Some(PoseNote::HeightDrifted(
@@ -342,7 +363,10 @@ impl PoseProvider {
         };
         let new_map = track.is_none();
         let track = track.unwrap_or(Track {
-            pose: Pose::level_nadir(frame.captured_at, height_m),
+            pose: Pose {
+                height_above_ground: height,
+                ..Pose::level_nadir(frame.captured_at, height_m)
+            },
             height_sd: 0.0,
         });
         self.track = Some(track);
@@ -352,7 +376,7 @@ impl PoseProvider {
             PoseSource::Odometry
         };
         let view = View::new(camera, &CameraMount::nadir(), track.pose);
-        Ok(self.finish(view, source, new_map, note.into_iter().collect()))
+        self.finish(view, source, new_map, note.into_iter().collect())
     }
 
     fn leave_odometry(&mut self) {
@@ -395,106 +419,6 @@ fn given_height(metres: f64, sd_m: f64) -> HeightAboveGround {
         metres,
         sd_m,
         source: HeightSource::Given,
-    }
-}
-
-impl Track {
-    /// The pose after the picture moved by `motion`; `None` when that leads nowhere.
-    fn moved(
-        &self,
-        camera: &CameraModel,
-        motion: &Similarity,
-        sd_px: f64,
-        at: MonoTime,
-    ) -> Option<Self> {
-        let before = &self.pose;
-        // What the camera now looks straight down on, as the previous picture showed it.
-        let axis = Pixel {
-            x: camera.cx,
-            y: camera.cy,
-        };
-        let below = motion.inverse()?.apply(axis);
-        let view = View::new(camera.clone(), &CameraMount::nadir(), *before);
-        let ground = view.ground_from_pixel(below)?;
-        let height_m = before.height_above_ground.metres / motion.scale;
-        let place = Vec3::<Ned>::new(ground.north_m, ground.east_m, -height_m);
-        // The picture turns clockwise when the camera turns the other way.
-        let turn = Rotation::<Frd, Frd>::assume(UnitQuaternion::from_euler_angles(
-            0.0,
-            0.0,
-            -motion.rotation_rad,
-        ));
-        let moved_px = (below.x - axis.x).hypot(below.y - axis.y);
-        let step_px = sd_px.hypot(MODEL_ERROR * moved_px);
-        let step = step_px / (LEVER * f64::from(camera.width));
-        let height_sd = self.height_sd.hypot(step);
-        let metres_a_pixel = height_m / camera.fx;
-        Some(Self {
-            pose: Pose {
-                at,
-                position: place,
-                ned_from_frd: before.ned_from_frd * turn,
-                height_above_ground: given_height(height_m, height_sd * height_m),
-                position_sd_m: before.position_sd_m.hypot(step_px * metres_a_pixel),
-                attitude_sd_rad: before.attitude_sd_rad.hypot(step),
-            },
-            height_sd,
-        })
-        .filter(|t| t.pose.position.is_finite())
-    }
-
-    fn height_is_near(&self, given_m: f64, max_drift: f64) -> bool {
-        let drift = self.pose.height_above_ground.metres / given_m;
-        (1.0 / max_drift..=max_drift).contains(&drift)
-    }
-
-    /// The same place over the ground, at the height that is known.
-    fn at_height(mut self, given_m: f64) -> Self {
-        let over = self.pose.position;
-        let ground_down_m = over.down() + self.pose.height_above_ground.metres;
-        self.pose.position = Vec3::new(over.north(), over.east(), ground_down_m - given_m);
-        self.pose.height_above_ground = given_height(given_m, 0.0);
-        self.height_sd = 0.0;
-        self
-    }
-}
-
-/// What a complete set of tags says.
-struct Bearings {
-    place: Geodetic,
-    relative_altitude_m: Option<f64>,
-    heading_rad: f64,
-    ned_from_camera: Rotation<Ned, Cam>,
-    notes: Vec<PoseNote>,
-}
-
-impl Bearings {
-    /// `None` unless the tags give place and direction.
-    fn read(tag: &GeoTag) -> Option<Self> {
-        let place = Geodetic {
-            latitude_deg: tag.latitude_deg?,
-            longitude_deg: tag.longitude_deg?,
-            altitude_m: 0.0,
-        };
-        let yaw_deg = tag.gimbal_yaw_deg.or(tag.flight_yaw_deg)?;
-        let mut notes = Vec::new();
-        if tag.gimbal_yaw_deg.is_none() {
-            notes.push(PoseNote::VehicleHeading);
-        }
-        if tag.gimbal_pitch_deg.is_none() {
-            notes.push(PoseNote::NadirAssumed);
-        }
-        Some(Self {
-            place,
-            relative_altitude_m: tag.relative_altitude_m,
-            heading_rad: tag.flight_yaw_deg.unwrap_or(yaw_deg).to_radians(),
-            ned_from_camera: Rotation::from_gimbal_angles(
-                tag.gimbal_roll_deg.unwrap_or(0.0).to_radians(),
-                tag.gimbal_pitch_deg.unwrap_or(-90.0).to_radians(),
-                yaw_deg.to_radians(),
-            ),
-            notes,
-        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! One thread, virtual time, every frame: what replay, simulation and tests use.
 
-use super::pose::{FramePose, PoseProvider};
+use super::pose::{FramePose, PoseError, PoseProvider};
 use crate::camera::Frame;
 use crate::geometry::{CameraMount, View};
 use crate::inference::{SegmentationMap, Segmenter};
 use crate::landing::{HoldReason, Landing, LandingDecision, LandingInput};
-use crate::vehicle::Pose;
+use crate::vehicle::{HeightAboveGround, Pose};
 
 /// The stages in their order, with the memory between them.
 #[derive(Debug)]
@@ -23,6 +23,24 @@ pub struct KnownPose {
     pub pose: Pose,
     /// Of the camera on it.
     pub mount: CameraMount,
+}
+
+/// What is known beside the frame of where it was taken.
+#[derive(Debug, Clone)]
+pub enum Whereabouts {
+    /// Nothing: its tags and the pictures must tell.
+    InPicture,
+    /// Everything. `new_map`: around another origin than the frame before.
+    Pose {
+        /// Of vehicle and camera.
+        known: KnownPose,
+        /// Whether what was mapped before cannot be put in relation to it.
+        new_map: bool,
+    },
+    /// Only the height: the pictures tell the way over the ground.
+    Height(HeightAboveGround),
+    /// It should be known, and is not: why.
+    Missing(String),
 }
 
 /// What one frame led to.
@@ -58,32 +76,23 @@ impl<S: Segmenter> Stepped<S> {
         &self.landing
     }
 
-    /// Decides on one frame. `known` is its pose where the source itself knows it.
+    /// Decides on one frame.
     ///
     /// Virtual time stands at the frame's capture: the decision is as old as the frame, whatever this machine's speed.
-    pub fn step(&mut self, frame: &Frame, known: Option<KnownPose>) -> Step<'_> {
+    pub fn step(&mut self, frame: &Frame, whereabouts: &Whereabouts) -> Step<'_> {
         let now = frame.captured_at;
         let (mut notes, mut new_map) = (Vec::new(), false);
-        let placed = match known {
-            Some(k) => self.poses.given(frame, k.pose, &k.mount),
-            None => self.poses.pose(frame),
-        };
-        let view = match placed {
-            Ok(FramePose {
-                view,
-                new_map: begins,
-                notes: said,
-                ..
-            }) => {
-                notes.extend(said.iter().map(ToString::to_string));
-                new_map = begins;
-                if begins {
+        let view = match self.place(frame, whereabouts) {
+            Ok(placed) => {
+                notes.extend(placed.notes.iter().map(ToString::to_string));
+                new_map = placed.new_map;
+                if new_map {
                     self.landing.start_new_map();
                 }
-                Some(view)
+                Some(placed.view)
             }
-            Err(e) => {
-                notes.push(e.to_string());
+            Err(reason) => {
+                notes.push(reason);
                 None
             }
         };
@@ -113,6 +122,23 @@ impl<S: Segmenter> Stepped<S> {
             view,
             new_map,
             notes,
+        }
+    }
+
+    fn place(&mut self, frame: &Frame, whereabouts: &Whereabouts) -> Result<FramePose, String> {
+        let said = |e: PoseError| e.to_string();
+        match whereabouts {
+            Whereabouts::InPicture => self.poses.pose(frame).map_err(said),
+            Whereabouts::Pose { known, new_map } => {
+                let placed = self.poses.given(frame, known.pose, &known.mount);
+                let placed = placed.map_err(said)?;
+                Ok(FramePose {
+                    new_map: placed.new_map || *new_map,
+                    ..placed
+                })
+            }
+            Whereabouts::Height(height) => self.poses.at_height(frame, *height).map_err(said),
+            Whereabouts::Missing(why) => Err(why.clone()),
         }
     }
 }

@@ -8,6 +8,7 @@
 mod campaign;
 mod decisions;
 mod flights;
+pub mod logs;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub use flights::{
     EventLine, FaultLine, FlightLine, FlightResult, FlightWriter, StartLine, TakeoverLine,
     TouchdownLine, TrackPoint,
 };
-pub use summary::{Provenance, SkippedFrame, Spread, Summary, Tally};
+pub use summary::{Provenance, SkippedFrame, Spread, Summary, Tally, TelemetryUse};
 
 /// Why something could not be put on disk.
 #[derive(Debug, thiserror::Error)]

@@ -39,6 +39,27 @@ pub struct SkippedFrame {
     pub reason: String,
 }
 
+/// The flight log that placed the frames.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TelemetryUse {
+    /// The log, as the user named it.
+    pub file: String,
+    /// Its kind, in words.
+    pub kind: String,
+    /// What it covers, seconds from its start: first and last.
+    pub covers_s: [f64; 2],
+    /// Log time minus video time, seconds.
+    pub offset_s: f64,
+    /// How the two clocks were lined up.
+    pub clocks: String,
+    /// What the log does not say, and what was taken instead.
+    pub assumed: Vec<String>,
+    /// Frames that the log placed.
+    pub placed: u64,
+    /// Frames for which it holds nothing.
+    pub not_placed: u64,
+}
+
 /// How a quantity was distributed over the frames that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
@@ -81,6 +102,9 @@ pub struct Summary {
     /// What was run, on what, with what.
     #[serde(flatten)]
     pub provenance: Provenance,
+    /// The flight log, if one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<TelemetryUse>,
     /// Frames that got a decision.
     pub frames: u64,
     /// Frames that could not be used.
@@ -187,6 +211,11 @@ impl Tally {
         if self.summary.warnings.len() < KEPT_WARNINGS {
             self.summary.warnings.push(warning);
         }
+    }
+
+    /// Notes the flight log that placed the frames.
+    pub fn telemetry(&mut self, used: TelemetryUse) {
+        self.summary.telemetry = Some(used);
     }
 
     /// Frames that got a decision so far.

@@ -196,6 +196,15 @@ fn provenance(input: &ReportInput) -> Markup {
                 dt { "alight" } dd { (p.alight) }
                 dt { "Network" } dd { (p.model) " " code { (p.model_sha256) } }
                 dt { "Settings" } dd { code { (p.config_sha256) } }
+                @if let Some(t) = &input.summary.telemetry {
+                    dt { "Flight log" } dd {
+                        (t.file) ", " (t.kind) ": placed " (counted(t.placed, "frame")) ", not " (t.not_placed)
+                    }
+                    dt { "Clocks" } dd { (t.clocks) }
+                    @for assumed in &t.assumed {
+                        dt { "Assumed" } dd { (assumed) }
+                    }
+                }
                 dt { "Run time" } dd { (format!("{:.1} s", input.summary.elapsed_s)) }
             }
             @if !input.settings.is_empty() {

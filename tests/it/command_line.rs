@@ -356,7 +356,13 @@ fn help_says_what_is_not_there_yet_and_completions_are_printed() {
     assert_exit(
         &alight(&["replay", "--help"]),
         0,
-        &["--telemetry", "Examples", "drawn flight"],
+        &[
+            "--telemetry",
+            "--offset",
+            "Not read yet",
+            "Examples",
+            "drawn flight",
+        ],
     );
     for shell in ["bash", "zsh", "fish"] {
         assert_exit(&alight(&["completions", shell]), 0, &["replay", "segment"]);

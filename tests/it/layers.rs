@@ -21,7 +21,8 @@ const TABLE: [(&str, &[&str]); 18] = [
     ("landing", &["inference"]),
     // The drawn flight is a frame source; truth speaks the surfaces' language.
     ("sim", &["camera", "inference"]),
-    ("record", &["landing", "inference"]),
+    // Logs of ground stations speak MAVLink.
+    ("record", &["autopilot", "landing", "inference"]),
     ("view", &["landing", "inference", "record"]),
     // The closed loop flies a simulated autopilot, and says what came of it.
     (

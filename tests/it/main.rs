@@ -15,3 +15,6 @@ mod live;
 /// Registration of real and drawn pictures.
 #[cfg(test)]
 mod odometry;
+/// Replay beside a flight log: what is read, said and refused.
+#[cfg(test)]
+mod telemetry;

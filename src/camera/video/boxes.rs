@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
 
 use super::h264::AvcConfig;
+use crate::camera::Recorded;
 
 /// The largest index that is read; one of 10 hours at 60 frames a second has about 40 MB.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
@@ -80,6 +81,30 @@ pub(super) fn read_index<R: Read + Seek>(file: &mut R) -> Result<Track, IndexErr
         config,
         samples,
         quarter_turns: quarter_turns(trak).unwrap_or(0),
+    })
+}
+
+/// Seconds from 1904, where this format's clock starts, to 1970.
+const MP4_EPOCH_S: f64 = 2_082_844_800.0;
+
+/// When the file began and how long it is, by its movie header; a time before 1970 means that the camera did not know.
+pub(super) fn read_recorded<R: Read + Seek>(file: &mut R) -> Option<Recorded> {
+    let moov = read_moov(file).ok()?;
+    let header = child(&moov, *b"mvhd")?;
+    let is_long = *header.first()? == 1;
+    let long = |at: usize| -> Option<f64> {
+        let bytes = header.get(at..)?.first_chunk()?;
+        Some(u64::from_be_bytes(*bytes) as f64)
+    };
+    let short = |at: usize| u32_at(header, at).map(f64::from);
+    let (created, ticks_a_second, ticks) = if is_long {
+        (long(4)?, short(20)?, long(24)?)
+    } else {
+        (short(4)?, short(12)?, short(16)?)
+    };
+    Some(Recorded {
+        start_unix_s: (created > MP4_EPOCH_S).then_some(created - MP4_EPOCH_S),
+        length_s: (ticks_a_second > 0.0 && ticks > 0.0).then(|| ticks / ticks_a_second),
     })
 }
 

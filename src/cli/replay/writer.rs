@@ -12,7 +12,9 @@ use super::super::{Failure, output};
 use crate::camera::Frame;
 use crate::landing::MapSnapshot;
 use crate::pipeline::Step;
-use crate::record::{DecisionLine, DecisionWriter, OutcomeKind, Provenance, SkippedFrame, Tally};
+use crate::record::{
+    DecisionLine, DecisionWriter, OutcomeKind, Provenance, SkippedFrame, Tally, TelemetryUse,
+};
 use crate::view::overlay::{Overlay, OverlayInput};
 use crate::view::report::{self, FrameRow, ReportInput, ReportMap};
 use crate::view::thumbnail;
@@ -77,6 +79,11 @@ impl Writer {
     pub(super) fn warned(&mut self, warning: String) {
         log::warn!("{warning}");
         self.tally.warned(warning);
+    }
+
+    /// Notes the flight log that placed the frames.
+    pub(super) fn placed_by(&mut self, used: TelemetryUse) {
+        self.tally.telemetry(used);
     }
 
     /// Writes one frame's decision and overlay.

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::geometry::GroundPoint;
+use crate::geometry::{GroundPoint, Pixel};
+use crate::time::MonoTime;
 use image::{Rgb, RgbImage};
 use rstest::rstest;
 
