@@ -85,7 +85,7 @@ impl Default for MapConfig {
         Self {
             cell_m: 0.2,
             side_m: 100.0,
-            look_independence_s: 1.0,
+            look_independence_s: 4.0,
             full_weight_off_nadir_deg: 40.0,
             belief_floor: 0.002,
             static_memory_s: 60.0,

@@ -9,6 +9,8 @@
 //! | the range sensor against the map's ground | they disagree | ABORT |
 //! | the network's own pixels inside the disc | a person, animal or vehicle | ABORT |
 
+mod motion;
+
 use image::RgbImage;
 
 use super::config::MonitorConfig;
@@ -173,44 +175,6 @@ impl Monitor {
         let mean = f64::from(sum) / f64::from(count.max(1));
         let picture = f64::from(self.mean_gradient);
         mean > self.config.rough_level && mean > self.config.rough_factor * picture
-    }
-
-    /// The picture before, seen from here: what does not fit by more than a shift of a pixel has moved.
-    fn moves(&self, centre: Pixel, radius: f64, view: &View) -> bool {
-        /// Also what moves close to the disc counts.
-        const AROUND: f64 = 1.5;
-        let Some((before, _)) = self.view_before.as_ref().filter(|_| self.can_compare) else {
-            return false;
-        };
-        let pairs = |x: usize, y: usize| {
-            let ground = view.ground_from_pixel(Self::source(&self.now, x, y))?;
-            let then = before.pixel_from_ground(ground)?;
-            let old = self
-                .before
-                .sample(then.x / self.before.scale, then.y / self.before.scale)?;
-            Some((self.now.at(x, y)?, old))
-        };
-        // The exposure may have changed: the mean difference is no motion.
-        let (mut offset, mut count, mut all) = (0.0, 0_u32, 0_u32);
-        self.in_disc(centre, AROUND * radius, |x, y| {
-            all += 1;
-            if let Some((new, old)) = pairs(x, y) {
-                offset += new - old;
-                count += 1;
-            }
-        });
-        if 2 * count < all || count == 0 {
-            return false;
-        }
-        let offset = offset / count as f32;
-        let mut moved = 0_u32;
-        self.in_disc(centre, AROUND * radius, |x, y| {
-            if let Some((new, old)) = pairs(x, y) {
-                let beyond = (new - old - offset).abs() - 1.5 * self.now.gradient(x, y);
-                moved += u32::from(f64::from(beyond) > self.config.motion_level);
-            }
-        });
-        f64::from(moved) > self.config.motion_share * f64::from(count)
     }
 
     /// Asks the network's pixels under the disc directly, not through the map.

@@ -189,6 +189,20 @@ fn ego_motion_and_exposure_are_no_motion() {
 }
 
 #[test]
+fn centimetres_of_jitter_between_the_poses_are_no_motion() {
+    // Two rows at 15 m are 13 cm: at the edge of what jitter explains; strong edges everywhere.
+    let before = noise(60, 150, 1);
+    let shifted = |rows: u32| {
+        RgbImage::from_fn(320, 200, |x, y| {
+            *before.get_pixel(x, y.saturating_sub(rows))
+        })
+    };
+    assert!(judge(&before, &shifted(2), 0.0, &patch()).is_empty());
+    let far = judge(&before, &shifted(6), 0.0, &patch());
+    assert_eq!(far, only(MonitorReason::Motion));
+}
+
+#[test]
 fn an_old_picture_or_one_without_overlap_is_not_compared() {
     let (before, now) = (noise(90, 20, 1), with_middle(1, 6.0, |_, _| 220));
     assert!(judge(&before, &now, 40.0, &patch()).is_empty());
