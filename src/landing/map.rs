@@ -348,7 +348,7 @@ mod tests {
             }
             belief(&map, Surface::Soft, 2.0 * step_s)
         };
-        assert!(grow(1.0) > 0.95);
+        assert!(grow(MapConfig::default().look_independence_s) > 0.95);
         assert!(grow(0.02) < 0.78);
         assert!(
             (grow(0.0) - 0.7).abs() < 1e-4,
@@ -373,13 +373,15 @@ mod tests {
     #[test]
     fn looks_can_overturn_what_was_believed_for_long() {
         let mut map = map();
+        let apart_s = MapConfig::default().look_independence_s;
+        let at = |i: i32| f64::from(i) * apart_s;
         for i in 0..50 {
-            observe(&mut map, HERE, &look(Surface::Soft, 0.99), f64::from(i));
+            observe(&mut map, HERE, &look(Surface::Soft, 0.99), at(i));
         }
         for i in 50..53 {
-            observe(&mut map, HERE, &look(Surface::Water, 0.9), f64::from(i));
+            observe(&mut map, HERE, &look(Surface::Water, 0.9), at(i));
         }
-        assert!(belief(&map, Surface::Water, 52.0) > 0.5);
+        assert!(belief(&map, Surface::Water, at(52)) > 0.5);
     }
 
     #[test]
