@@ -31,6 +31,11 @@ impl Hazards {
         self.0 & (1 << kind as u16) != 0
     }
 
+    /// All of both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -55,21 +60,9 @@ impl HazardRule {
     /// not believed landable enough, its most believed hazard.
     pub(super) fn of(&self, cell: &CellState) -> Hazards {
         let mut found = Hazards::default();
-        let mut worst = (Surface::Unknown, 0.0_f32);
-        for ((surface, &p), &threshold) in Surface::ALL
-            .into_iter()
-            .zip(&cell.belief)
-            .zip(&self.thresholds)
-        {
-            if surface.is_landable() {
-                continue;
-            }
-            if p >= threshold {
-                found.insert(surface);
-            }
-            if p > worst.1 {
-                worst = (surface, p);
-            }
+        // No belief reaches a landable surface's threshold.
+        for (i, (p, threshold)) in cell.belief.iter().zip(&self.thresholds).enumerate() {
+            found.0 |= u16::from(p >= threshold) << i;
         }
         if cell.person {
             found.insert(Surface::Person);
@@ -80,10 +73,21 @@ impl HazardRule {
         // Negated, so that a belief that is not a number is a hazard.
         let is_landable = landable(cell) >= self.landable;
         if !is_landable && found.is_empty() {
-            found.insert(worst.0);
+            found.insert(worst(cell));
         }
         found
     }
+}
+
+/// The most believed surface that is not landable.
+fn worst(cell: &CellState) -> Surface {
+    let mut worst = (Surface::Unknown, 0.0_f32);
+    for (surface, &p) in Surface::ALL.into_iter().zip(&cell.belief) {
+        if !surface.is_landable() && p > worst.1 {
+            worst = (surface, p);
+        }
+    }
+    worst.0
 }
 
 /// Belief that a drone may stand on the cell.

@@ -161,34 +161,46 @@ impl SemanticMap {
         self.look = self.look.saturating_add(1);
     }
 
-    /// Takes in one look at one cell; cells outside the square are ignored.
-    pub(super) fn observe(&mut self, id: CellId, look: &Look, at: MonoTime) {
-        if !self.window.contains(id) {
-            return;
-        }
+    /// Takes in the looks at a part of a row, west to east: `look` is asked for each cell by its place in the part. Cells
+    /// outside the square are left out.
+    pub(super) fn observe_row(
+        &mut self,
+        first: CellId,
+        columns: usize,
+        at: MonoTime,
+        mut look: impl FnMut(usize) -> Option<Look>,
+    ) {
         let now = self.millis(at);
-        let (number, slot) = (self.look, self.slot(id));
+        let (number, part) = (self.look, self.part(first, columns));
         let config = &self.config;
-        let Some(cell) = self.cells.get_mut(slot) else {
-            return;
+        let until = |memory_s: f64| {
+            let end = now.saturating_add((memory_s * 1e3) as u32);
+            end.saturating_add(1)
         };
-        let age_s = seconds_between(cell.seen_ms, now);
-        let fresh = if cell.look > 0 && config.look_independence_s > 0.0 {
-            (age_s / config.look_independence_s as f32).min(1.0)
-        } else {
-            1.0
-        };
-        let prior = decayed(cell, age_s, config);
-        cell.belief = posterior(&prior, look, fresh, config.belief_floor as f32);
-        cell.seen_ms = cell.seen_ms.max(now);
-        cell.look = number;
-        if look.has_person {
-            let until = now.saturating_add((config.person_memory_s * 1e3) as u32);
-            cell.person_until_ms = cell.person_until_ms.max(until.saturating_add(1));
-        }
-        if look.has_vehicle {
-            let until = now.saturating_add((config.vehicle_memory_s * 1e3) as u32);
-            cell.vehicle_until_ms = cell.vehicle_until_ms.max(until.saturating_add(1));
+        let (person_until, vehicle_until) = (
+            until(config.person_memory_s),
+            until(config.vehicle_memory_s),
+        );
+        let floor = config.belief_floor as f32;
+        let mut fade = Fade::none();
+        let mut column = part.skipped;
+        for run in part.runs {
+            for cell in self.cells.get_mut(run).unwrap_or_default() {
+                let look = look(column);
+                column += 1;
+                let Some(look) = look else { continue };
+                fade.after(seconds_between(cell.seen_ms, now), config);
+                let fresh = if cell.look > 0 { fade.fresh } else { 1.0 };
+                cell.belief = posterior(&fade.of(&cell.belief), &look, fresh, floor);
+                cell.seen_ms = cell.seen_ms.max(now);
+                cell.look = number;
+                if look.has_person {
+                    cell.person_until_ms = cell.person_until_ms.max(person_until);
+                }
+                if look.has_vehicle {
+                    cell.vehicle_until_ms = cell.vehicle_until_ms.max(vehicle_until);
+                }
+            }
         }
     }
 
@@ -204,14 +216,66 @@ impl SemanticMap {
         }
         let cell = self.cells.get(self.slot(id)).filter(|c| c.look > 0)?;
         let now = self.millis(at);
-        let age_s = seconds_between(cell.seen_ms, now);
-        Some(CellState {
-            belief: decayed(cell, age_s, &self.config),
-            person: now < cell.person_until_ms,
-            vehicle: now < cell.vehicle_until_ms,
-            age_s,
+        let mut fade = Fade::none();
+        fade.after(seconds_between(cell.seen_ms, now), &self.config);
+        Some(self.state_of(cell, now, &fade))
+    }
+
+    /// What is believed of the cells of a part of a row, west to east: `visit` is called for each one that was seen, with
+    /// its place in the part.
+    pub(super) fn states_of_row(
+        &self,
+        first: CellId,
+        columns: usize,
+        at: MonoTime,
+        mut visit: impl FnMut(usize, &CellState),
+    ) {
+        let now = self.millis(at);
+        let part = self.part(first, columns);
+        let mut fade = Fade::none();
+        let mut column = part.skipped;
+        for run in part.runs {
+            for cell in self.cells.get(run).unwrap_or_default() {
+                if cell.look > 0 {
+                    fade.after(seconds_between(cell.seen_ms, now), &self.config);
+                    visit(column, &self.state_of(cell, now, &fade));
+                }
+                column += 1;
+            }
+        }
+    }
+
+    fn state_of(&self, cell: &Cell, now_ms: u32, fade: &Fade) -> CellState {
+        CellState {
+            belief: fade.of(&cell.belief),
+            person: now_ms < cell.person_until_ms,
+            vehicle: now_ms < cell.vehicle_until_ms,
+            age_s: fade.age_s,
             in_picture: cell.look == self.look,
-        })
+        }
+    }
+
+    /// Where the cells of a part of a row lie in memory: the square's rows are rings.
+    fn part(&self, first: CellId, columns: usize) -> Part {
+        let row = CellRect {
+            north: first.north,
+            east: first.east,
+            rows: 1,
+            columns,
+        };
+        let inside = row.intersection(&self.window);
+        if inside.is_empty() {
+            return Part::default();
+        }
+        let start = self.slot(inside.first());
+        let end_of_row = start - start % self.side + self.side;
+        let end = (start + inside.columns).min(end_of_row);
+        let rest = start + inside.columns - end;
+        let start_of_row = end_of_row - self.side;
+        Part {
+            skipped: (inside.east - first.east) as usize,
+            runs: [start..end, start_of_row..start_of_row + rest],
+        }
     }
 
     fn slot(&self, id: CellId) -> usize {
@@ -230,24 +294,63 @@ fn seconds_between(earlier_ms: u32, later_ms: u32) -> f32 {
     later_ms.saturating_sub(earlier_ms) as f32 / 1e3
 }
 
-/// The belief after some time without a look: each surface keeps `exp(-age / memory)`, the rest is unknown.
-fn decayed(cell: &Cell, age_s: f32, config: &MapConfig) -> Belief {
-    if age_s <= 0.0 {
-        return cell.belief;
-    }
-    let still = (-age_s / config.static_memory_s as f32).exp();
-    let moving = (-age_s / config.moving_memory_s as f32).exp();
-    let mut belief = cell.belief;
-    let mut known = 0.0_f32;
-    for (p, surface) in belief.iter_mut().zip(Surface::ALL) {
-        if surface == Surface::Unknown {
-            *p = (1.0 - known).clamp(0.0, 1.0);
-        } else {
-            *p *= if surface.moves() { moving } else { still };
-            known += *p;
+/// A part of a row in memory.
+#[derive(Debug, Default)]
+struct Part {
+    /// Cells of the part west of the square.
+    skipped: usize,
+    /// The cells inside the square, west to east.
+    runs: [std::ops::Range<usize>; 2],
+}
+
+/// What time does to belief: each surface keeps `exp(-age / memory)`, the rest is unknown. Neighbours were mostly seen at
+/// the same time, so it is kept from cell to cell.
+#[derive(Debug)]
+struct Fade {
+    age_s: f32,
+    /// How far a look after this time is one of its own, 0 to 1.
+    fresh: f32,
+    kept: Belief,
+}
+
+impl Fade {
+    /// Of no age yet.
+    const fn none() -> Self {
+        Self {
+            age_s: f32::NAN,
+            fresh: 1.0,
+            kept: [1.0; Surface::COUNT],
         }
     }
-    belief
+
+    /// Makes it that of an age.
+    fn after(&mut self, age_s: f32, config: &MapConfig) {
+        if self.age_s.to_bits() == age_s.to_bits() {
+            return;
+        }
+        self.age_s = age_s;
+        self.fresh = if config.look_independence_s > 0.0 {
+            (age_s / config.look_independence_s as f32).min(1.0)
+        } else {
+            1.0
+        };
+        let still = (-age_s / config.static_memory_s as f32).exp();
+        let moving = (-age_s / config.moving_memory_s as f32).exp();
+        self.kept = Surface::ALL.map(|s| if s.moves() { moving } else { still });
+    }
+
+    fn of(&self, belief: &Belief) -> Belief {
+        if self.age_s <= 0.0 {
+            return *belief;
+        }
+        let mut faded = *belief;
+        for (p, kept) in faded.iter_mut().zip(&self.kept) {
+            *p *= kept;
+        }
+        let [known @ .., unknown] = &mut faded;
+        *unknown = (1.0 - known.iter().sum::<f32>()).clamp(0.0, 1.0);
+        faded
+    }
 }
 
 /// Bayes: unknown ground may be any surface, so its share of the prior is spread evenly before the look is taken in; only
@@ -257,28 +360,23 @@ fn posterior(prior: &Belief, look: &Look, fresh: f32, floor: f32) -> Belief {
     let unknown = prior.last().copied().unwrap_or(1.0);
     let spread = unknown * even * fresh;
     let weight = (look.weight * fresh).clamp(0.0, 1.0);
-    let mut out = [0.0; Surface::COUNT];
-    let mut sum = 0.0;
-    let pairs = prior.iter().zip(&look.surfaces);
-    for (i, (o, (&p, &l))) in out.iter_mut().zip(pairs).enumerate() {
-        let before = if i == Surface::Unknown as usize {
-            p * (1.0 - fresh) + spread
-        } else {
-            p + spread
-        };
-        *o = (before * (weight * l + (1.0 - weight) * even)).max(0.0);
-        sum += *o;
+    let blind = (1.0 - weight) * even;
+    let mut out = *prior;
+    if let Some(unknown) = out.last_mut() {
+        *unknown *= 1.0 - fresh;
     }
+    for (o, l) in out.iter_mut().zip(&look.surfaces) {
+        *o = ((*o + spread) * (weight * l + blind)).max(0.0);
+    }
+    let sum: f32 = out.iter().sum();
     if !(sum > 1e-30 && sum.is_finite()) {
         return UNKNOWN;
     }
     let whole = 1.0 / sum;
-    let mut total = 0.0;
     for o in &mut out {
         *o = (*o * whole).max(floor);
-        total += *o;
     }
-    let whole = 1.0 / total;
+    let whole = 1.0 / out.iter().sum::<f32>();
     out.map(|o| o * whole)
 }
 
@@ -313,7 +411,7 @@ mod tests {
 
     fn observe(map: &mut SemanticMap, id: CellId, look: &Look, at_s: f64) {
         map.begin_look(secs(at_s));
-        map.observe(id, look, secs(at_s));
+        map.observe_row(id, 1, secs(at_s), |_| Some(*look));
         map.mark_seen(&CellRect::spanning(id, id));
     }
 
@@ -414,7 +512,7 @@ mod tests {
         let all = map.window();
         map.begin_look(secs(0.0));
         for id in all.cells() {
-            map.observe(id, &look(Surface::Firm, 0.9), secs(0.0));
+            map.observe_row(id, 1, secs(0.0), |_| Some(look(Surface::Firm, 0.9)));
         }
         map.mark_seen(&all);
         map.recentre(GroundPoint {

@@ -85,14 +85,13 @@ impl Projector {
         for row in 0..rect.rows {
             std::mem::swap(&mut self.south, &mut self.north);
             self.corners(rect.cell(row + 1, 0), rect.columns, &ahead);
-            for column in 0..rect.columns {
-                let Some(area) = self.area(column) else {
-                    continue;
-                };
+            let first = rect.cell(row, 0);
+            map.observe_row(first, rect.columns, at, |column| {
+                let area = self.area(column)?;
                 let id = rect.cell(row, column);
                 let weight = self.weight(ahead.cos2_off_nadir(id.centre(cell_m)), &area);
-                map.observe(id, &look(seg, &area, weight, self.movers), at);
-            }
+                Some(look(seg, &area, weight, self.movers))
+            });
         }
         map.mark_seen(&rect);
         rect
@@ -275,7 +274,10 @@ fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
 fn touched(from: f32, to: f32, count: usize) -> (usize, usize) {
     let end = count.saturating_sub(1);
     let first = (from.max(0.0) as usize).min(end);
-    let last = (to.max(0.0).ceil() as usize).saturating_sub(1).min(end);
+    let to = to.max(0.0);
+    let whole = to as usize;
+    let ceiling = whole + usize::from(to > whole as f32);
+    let last = ceiling.saturating_sub(1).min(end);
     (first, last.max(first))
 }
 
