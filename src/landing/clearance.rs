@@ -217,6 +217,10 @@ fn least(window: &[i16], reach: usize) -> [i16; LANES] {
     for away in 0..=reach {
         let way = (2 * away as i16 - 1).max(0);
         let way = way.saturating_mul(way);
+        // From here on every way is longer than what was found.
+        if away % 4 == 3 && least.iter().all(|l| *l <= way) {
+            break;
+        }
         let side = |at: usize| window.get(at..).and_then(|w| w.first_chunk::<LANES>());
         let (Some(left), Some(right)) = (side(reach - away), side(reach + away)) else {
             continue;

@@ -44,6 +44,7 @@ impl Hazards {
 /// Says which cells are dangerous; thresholds are read once.
 #[derive(Debug)]
 pub(super) struct HazardRule {
+    /// No belief reaches a landable surface's.
     thresholds: [f32; Surface::COUNT],
     landable: f32,
 }
@@ -60,9 +61,13 @@ impl HazardRule {
     /// not believed landable enough, its most believed hazard.
     pub(super) fn of(&self, cell: &CellState) -> Hazards {
         let mut found = Hazards::default();
-        // No belief reaches a landable surface's threshold.
-        for (i, (p, threshold)) in cell.belief.iter().zip(&self.thresholds).enumerate() {
-            found.0 |= u16::from(p >= threshold) << i;
+        let pairs = || cell.belief.iter().zip(&self.thresholds);
+        // Most cells are not dangerous, which is quick to see.
+        let is_any = pairs().fold(false, |any, (p, threshold)| any | (p >= threshold));
+        if is_any {
+            for (i, (p, threshold)) in pairs().enumerate() {
+                found.0 |= u16::from(p >= threshold) << i;
+            }
         }
         if cell.person {
             found.insert(Surface::Person);

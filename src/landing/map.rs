@@ -366,7 +366,8 @@ fn posterior(prior: &Belief, look: &Look, fresh: f32, floor: f32) -> Belief {
         *unknown *= 1.0 - fresh;
     }
     for (o, l) in out.iter_mut().zip(&look.surfaces) {
-        *o = ((*o + spread) * (weight * l + blind)).max(0.0);
+        let p = (*o + spread) * (weight * l + blind);
+        *o = if p > 0.0 { p } else { 0.0 };
     }
     let sum: f32 = out.iter().sum();
     if !(sum > 1e-30 && sum.is_finite()) {
@@ -374,7 +375,8 @@ fn posterior(prior: &Belief, look: &Look, fresh: f32, floor: f32) -> Belief {
     }
     let whole = 1.0 / sum;
     for o in &mut out {
-        *o = (*o * whole).max(floor);
+        let p = *o * whole;
+        *o = if p > floor { p } else { floor };
     }
     let whole = 1.0 / out.iter().sum::<f32>();
     out.map(|o| o * whole)

@@ -248,7 +248,8 @@ fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
             let share = tall * overlap(u, area.u0, area.u1);
             for ((m, w), &p) in mean.iter_mut().zip(&mut worst).zip(pixel) {
                 *m += share * p;
-                *w = w.max(p);
+                // One instruction; a probability that is no number changes nothing, as with `max`.
+                *w = if p > *w { p } else { *w };
             }
             covered += share;
         }
@@ -272,17 +273,16 @@ fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
 
 /// First and last pixel that an interval touches, inside `0..count`.
 fn touched(from: f32, to: f32, count: usize) -> (usize, usize) {
-    let end = count.saturating_sub(1);
-    let first = (from.max(0.0) as usize).min(end);
-    let to = to.max(0.0);
-    let whole = to as usize;
-    let ceiling = whole + usize::from(to > whole as f32);
-    let last = ceiling.saturating_sub(1).min(end);
-    (first, last.max(first))
+    // 32 bits are quicker to convert, and no map has more pixels along a side.
+    let end = count.saturating_sub(1) as i32;
+    let (first, whole) = (from as i32, to as i32);
+    let last = whole + i32::from(to > whole as f32) - 1;
+    let first = first.clamp(0, end);
+    (first as usize, last.clamp(first, end) as usize)
 }
 
 /// Length of pixel `i` inside an interval; a hair for an interval without length.
 fn overlap(i: usize, from: f32, to: f32) -> f32 {
-    let start = i as f32;
+    let start = i as i32 as f32;
     ((start + 1.0).min(to) - start.max(from)).max(1e-6)
 }

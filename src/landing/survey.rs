@@ -330,7 +330,11 @@ impl Survey {
     }
 
     fn measure_row(&mut self, first: CellId, need: &Need, most_m: f32) {
-        let (row, part, span) = self.part(first);
+        let (row, part, span) = self.known_part(first);
+        let first = CellId {
+            east: self.rect.east + part.start as i32,
+            ..first
+        };
         let cell_m = self.cell_m as f32;
         let reach = |m: f32| (m / cell_m + 0.5).ceil().min(1e4) as usize;
         let n = part.len();
@@ -383,6 +387,30 @@ impl Survey {
         for (slot, first) in reject.iter_mut().zip(firsts) {
             *slot = KINDS.get(*first as usize).map(|k| near(*k));
         }
+    }
+
+    /// Of a row of the judged cells, the part that is not unknown ground at both ends, as [`Self::part`] has it. The ends
+    /// are turned away: nothing else about them matters.
+    fn known_part(&mut self, first: CellId) -> (usize, Range<usize>, Range<usize>) {
+        let (row, part, span) = self.part(first);
+        if let (Some(is_inside), Some(clearance), Some(reject)) = (
+            self.is_inside.get_mut(span.clone()),
+            self.clearance.get_mut(span.clone()),
+            self.reject.get_mut(span.clone()),
+        ) {
+            is_inside.fill(false);
+            clearance.fill(0.0);
+            reject.fill(Some(SiteReject::Unknown));
+        }
+        let ground = self.ground.get(span.clone()).unwrap_or_default();
+        let is_known = |g: &Ground| !g.hazards.contains(Surface::Unknown);
+        let west = ground.iter().position(is_known).unwrap_or(ground.len());
+        let end = ground.iter().rposition(is_known).map_or(west, |i| i + 1);
+        (
+            row,
+            part.start + west..part.start + end,
+            span.start + west..span.start + end,
+        )
     }
 
     /// A row of the judged cells: its number in the window, its columns there, and their places in the window's memory.
