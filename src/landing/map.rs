@@ -5,58 +5,90 @@
 //! their likelihood with the uniform one. Between looks belief flows to unknown, faster for what moves. People and
 //! vehicles seen once are remembered as danger for a set time, whatever later looks say.
 
+use std::ops::Range;
+
+use super::belief::{Belief, Beliefs, LANES, Looks, Times, UNKNOWN, fade, take_in};
 use super::config::MapConfig;
 use super::grid::{CellId, CellRect};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
 
-/// Probability of each surface, by [`Surface`] index.
-pub(super) type Belief = [f32; Surface::COUNT];
-
-/// Nothing known.
-pub(super) const UNKNOWN: Belief = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
-
-/// One look at one cell.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
-    /// Probability of each surface, summing to 1.
-    pub(super) surfaces: Belief,
-    /// How much the look tells, 0 to 1.
-    pub(super) weight: f32,
-    /// A person or an animal stands there, or may.
-    pub(super) has_person: bool,
-    /// A vehicle stands there, or may.
-    pub(super) has_vehicle: bool,
-}
-
 /// What is believed of one cell at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CellState {
     pub(super) belief: Belief,
-    /// Remembered from an earlier look, or seen now.
-    pub(super) person: bool,
-    /// Remembered from an earlier look, or seen now.
-    pub(super) vehicle: bool,
-    /// Time since it was last looked at, seconds.
-    pub(super) age_s: f32,
     /// It lies wholly inside the last picture.
     pub(super) in_picture: bool,
 }
 
+/// What is believed of some neighbouring cells of a row at a moment, west to east.
+#[derive(Debug)]
+pub(super) struct States {
+    pub(super) beliefs: Beliefs,
+    /// What is remembered of each.
+    pub(super) memory: [Memory; LANES],
+    /// Time since each was last looked at, seconds; without meaning where it was never seen.
+    pub(super) times: Times,
+}
+
+/// What is remembered of a cell beside the belief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// It was seen at all.
+    pub(super) is_seen: bool,
+    /// A person or an animal, seen now or not long ago.
+    pub(super) person: bool,
+    /// A vehicle, seen now or not long ago.
+    pub(super) vehicle: bool,
+    /// It lies wholly inside the last picture.
+    pub(super) in_picture: bool,
+}
+
+impl States {
+    pub(super) const fn new() -> Self {
+        Self {
+            beliefs: [[0.0; LANES]; Surface::COUNT],
+            memory: [Memory::NONE; LANES],
+            times: Times::new(),
+        }
+    }
+
+    /// One of the cells; `None` when it was never seen.
+    pub(super) fn cell(&self, lane: usize) -> Option<CellState> {
+        let memory = self.memory.get(lane).filter(|m| m.is_seen)?;
+        let belief = self
+            .beliefs
+            .each_ref()
+            .map(|lanes| lanes.get(lane).copied().unwrap_or(0.0));
+        Some(CellState {
+            belief,
+            in_picture: memory.in_picture,
+        })
+    }
+}
+
+impl Memory {
+    pub(super) const NONE: Self = Self {
+        is_seen: false,
+        person: false,
+        vehicle: false,
+        in_picture: false,
+    };
+}
+
+/// When a cell was looked at, and what must not be forgotten.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    belief: Belief,
+struct Mark {
     /// Milliseconds since the map's start.
     seen_ms: u32,
     person_until_ms: u32,
     vehicle_until_ms: u32,
-    /// The look that saw it last; 0 = never.
+    /// The look that saw it last; 0 = never, and its belief has no meaning.
     look: u32,
 }
 
-const NEVER: Cell = Cell {
-    belief: UNKNOWN,
+const NEVER: Mark = Mark {
     seen_ms: 0,
     person_until_ms: 0,
     vehicle_until_ms: 0,
@@ -67,7 +99,9 @@ const NEVER: Cell = Cell {
 #[derive(Debug)]
 pub(super) struct SemanticMap {
     config: MapConfig,
-    cells: Vec<Cell>,
+    marks: Vec<Mark>,
+    /// `[row][surface][column]`; rows and columns are rings.
+    beliefs: Vec<f32>,
     side: usize,
     window: CellRect,
     seen: CellRect,
@@ -81,7 +115,8 @@ impl SemanticMap {
         let half = side as i32 / 2;
         Self {
             config,
-            cells: vec![NEVER; side * side],
+            marks: vec![NEVER; side * side],
+            beliefs: vec![0.0; side * side * Surface::COUNT],
             side,
             window: CellRect {
                 north: -half,
@@ -115,7 +150,7 @@ impl SemanticMap {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.cells.fill(NEVER);
+        self.marks.fill(NEVER);
         self.seen = CellRect::default();
         self.start = None;
         self.look = 0;
@@ -145,8 +180,8 @@ impl SemanticMap {
                     continue;
                 }
                 let slot = self.slot(id);
-                if let Some(cell) = self.cells.get_mut(slot) {
-                    *cell = NEVER;
+                if let Some(mark) = self.marks.get_mut(slot) {
+                    *mark = NEVER;
                 }
                 column += 1;
             }
@@ -161,44 +196,42 @@ impl SemanticMap {
         self.look = self.look.saturating_add(1);
     }
 
-    /// Takes in the looks at a part of a row, west to east: `look` is asked for each cell by its place in the part. Cells
-    /// outside the square are left out.
-    pub(super) fn observe_row(
+    /// Takes in one look at each of some neighbouring cells of a row; cells outside the square are left out. `work` is
+    /// memory to work in.
+    pub(super) fn observe(
         &mut self,
         first: CellId,
-        columns: usize,
+        looks: &Looks,
         at: MonoTime,
-        mut look: impl FnMut(usize) -> Option<Look>,
+        work: &mut States,
     ) {
         let now = self.millis(at);
-        let (number, part) = (self.look, self.part(first, columns));
-        let config = &self.config;
+        let part = self.part(first, looks.len.min(LANES));
+        self.load(&part, now, work);
+        fade(&mut work.beliefs, &work.times);
+        for (fresh, memory) in work.times.fresh.iter_mut().zip(&work.memory) {
+            *fresh = if memory.is_seen { *fresh } else { 1.0 };
+        }
+        let floor = self.config.belief_floor as f32;
+        take_in(&mut work.beliefs, looks, &work.times.fresh, floor);
+        self.store(&part, &work.beliefs);
         let until = |memory_s: f64| {
             let end = now.saturating_add((memory_s * 1e3) as u32);
             end.saturating_add(1)
         };
-        let (person_until, vehicle_until) = (
-            until(config.person_memory_s),
-            until(config.vehicle_memory_s),
-        );
-        let floor = config.belief_floor as f32;
-        let mut fade = Fade::none();
-        let mut column = part.skipped;
-        for run in part.runs {
-            for cell in self.cells.get_mut(run).unwrap_or_default() {
-                let look = look(column);
-                column += 1;
-                let Some(look) = look else { continue };
-                fade.after(seconds_between(cell.seen_ms, now), config);
-                let fresh = if cell.look > 0 { fade.fresh } else { 1.0 };
-                cell.belief = posterior(&fade.of(&cell.belief), &look, fresh, floor);
-                cell.seen_ms = cell.seen_ms.max(now);
-                cell.look = number;
-                if look.has_person {
-                    cell.person_until_ms = cell.person_until_ms.max(person_until);
+        let person_until = until(self.config.person_memory_s);
+        let vehicle_until = until(self.config.vehicle_memory_s);
+        for run in part {
+            let marks = self.marks.get_mut(run.slots.clone()).unwrap_or_default();
+            let movers = looks.has_person.iter().zip(&looks.has_vehicle);
+            for (mark, (person, vehicle)) in marks.iter_mut().zip(movers.skip(run.lane)) {
+                mark.seen_ms = mark.seen_ms.max(now);
+                mark.look = self.look;
+                if *person {
+                    mark.person_until_ms = mark.person_until_ms.max(person_until);
                 }
-                if look.has_vehicle {
-                    cell.vehicle_until_ms = cell.vehicle_until_ms.max(vehicle_until);
+                if *vehicle {
+                    mark.vehicle_until_ms = mark.vehicle_until_ms.max(vehicle_until);
                 }
             }
         }
@@ -211,52 +244,72 @@ impl SemanticMap {
 
     /// What is believed of a cell at a moment; `None` when it was never seen.
     pub(super) fn state(&self, id: CellId, at: MonoTime) -> Option<CellState> {
-        if !self.window.contains(id) {
-            return None;
-        }
-        let cell = self.cells.get(self.slot(id)).filter(|c| c.look > 0)?;
-        let now = self.millis(at);
-        let mut fade = Fade::none();
-        fade.after(seconds_between(cell.seen_ms, now), &self.config);
-        Some(self.state_of(cell, now, &fade))
+        let mut one = States::new();
+        self.states(id, 1, at, &mut one);
+        one.cell(0)
     }
 
-    /// What is believed of the cells of a part of a row, west to east: `visit` is called for each one that was seen, with
-    /// its place in the part.
-    pub(super) fn states_of_row(
-        &self,
-        first: CellId,
-        columns: usize,
-        at: MonoTime,
-        mut visit: impl FnMut(usize, &CellState),
-    ) {
-        let now = self.millis(at);
-        let part = self.part(first, columns);
-        let mut fade = Fade::none();
-        let mut column = part.skipped;
-        for run in part.runs {
-            for cell in self.cells.get(run).unwrap_or_default() {
-                if cell.look > 0 {
-                    fade.after(seconds_between(cell.seen_ms, now), &self.config);
-                    visit(column, &self.state_of(cell, now, &fade));
+    /// What is believed of some neighbouring cells of a row at a moment, at most [`LANES`].
+    pub(super) fn states(&self, first: CellId, count: usize, at: MonoTime, out: &mut States) {
+        let part = self.part(first, count.min(LANES));
+        self.load(&part, self.millis(at), out);
+        fade(&mut out.beliefs, &out.times);
+    }
+
+    /// Reads what was believed of a part of a row when it was last looked at; unknown where it never was.
+    fn load(&self, part: &[Run; 2], now_ms: u32, out: &mut States) {
+        out.memory = [Memory::NONE; LANES];
+        let mut ages = [0.0; LANES];
+        for run in part {
+            let lanes = run.lane..run.lane + run.slots.len();
+            for (surface, row) in out.beliefs.iter_mut().enumerate() {
+                let from = self.beliefs.get(self.places(run, surface));
+                if let (Some(to), Some(from)) = (row.get_mut(lanes.clone()), from) {
+                    to.copy_from_slice(from);
                 }
-                column += 1;
+            }
+            let marks = self.marks.get(run.slots.clone()).unwrap_or_default();
+            let memory = out.memory.iter_mut().zip(&mut ages).skip(run.lane);
+            for ((memory, age_s), mark) in memory.zip(marks) {
+                *age_s = seconds_between(mark.seen_ms, now_ms);
+                *memory = Memory {
+                    is_seen: mark.look > 0,
+                    person: now_ms < mark.person_until_ms,
+                    vehicle: now_ms < mark.vehicle_until_ms,
+                    in_picture: mark.look > 0 && mark.look == self.look,
+                };
+            }
+        }
+        out.times.fill(ages.into_iter(), &self.config);
+        for (row, unknown) in out.beliefs.iter_mut().zip(UNKNOWN) {
+            for (p, memory) in row.iter_mut().zip(&out.memory) {
+                *p = if memory.is_seen { *p } else { unknown };
             }
         }
     }
 
-    fn state_of(&self, cell: &Cell, now_ms: u32, fade: &Fade) -> CellState {
-        CellState {
-            belief: fade.of(&cell.belief),
-            person: now_ms < cell.person_until_ms,
-            vehicle: now_ms < cell.vehicle_until_ms,
-            age_s: fade.age_s,
-            in_picture: cell.look == self.look,
+    fn store(&mut self, part: &[Run; 2], beliefs: &Beliefs) {
+        for run in part {
+            let lanes = run.lane..run.lane + run.slots.len();
+            for (surface, row) in beliefs.iter().enumerate() {
+                let places = self.places(run, surface);
+                let to = self.beliefs.get_mut(places);
+                if let (Some(to), Some(from)) = (to, row.get(lanes.clone())) {
+                    to.copy_from_slice(from);
+                }
+            }
         }
     }
 
+    /// Where the beliefs of a run of cells in one surface lie.
+    fn places(&self, run: &Run, surface: usize) -> Range<usize> {
+        let (row, column) = (run.slots.start / self.side, run.slots.start % self.side);
+        let start = (row * Surface::COUNT + surface) * self.side + column;
+        start..start + run.slots.len()
+    }
+
     /// Where the cells of a part of a row lie in memory: the square's rows are rings.
-    fn part(&self, first: CellId, columns: usize) -> Part {
+    fn part(&self, first: CellId, columns: usize) -> [Run; 2] {
         let row = CellRect {
             north: first.north,
             east: first.east,
@@ -265,17 +318,23 @@ impl SemanticMap {
         };
         let inside = row.intersection(&self.window);
         if inside.is_empty() {
-            return Part::default();
+            return [Run::default(), Run::default()];
         }
+        let lane = (inside.east - first.east) as usize;
         let start = self.slot(inside.first());
-        let end_of_row = start - start % self.side + self.side;
-        let end = (start + inside.columns).min(end_of_row);
+        let row_start = start - start % self.side;
+        let end = (start + inside.columns).min(row_start + self.side);
         let rest = start + inside.columns - end;
-        let start_of_row = end_of_row - self.side;
-        Part {
-            skipped: (inside.east - first.east) as usize,
-            runs: [start..end, start_of_row..start_of_row + rest],
-        }
+        [
+            Run {
+                lane,
+                slots: start..end,
+            },
+            Run {
+                lane: lane + end - start,
+                slots: row_start..row_start + rest,
+            },
+        ]
     }
 
     fn slot(&self, id: CellId) -> usize {
@@ -290,96 +349,17 @@ impl SemanticMap {
     }
 }
 
+/// Neighbouring cells of a row, as they lie in memory.
+#[derive(Debug, Default)]
+struct Run {
+    /// The lane of the first one.
+    lane: usize,
+    /// Their marks.
+    slots: Range<usize>,
+}
+
 fn seconds_between(earlier_ms: u32, later_ms: u32) -> f32 {
     later_ms.saturating_sub(earlier_ms) as f32 / 1e3
-}
-
-/// A part of a row in memory.
-#[derive(Debug, Default)]
-struct Part {
-    /// Cells of the part west of the square.
-    skipped: usize,
-    /// The cells inside the square, west to east.
-    runs: [std::ops::Range<usize>; 2],
-}
-
-/// What time does to belief: each surface keeps `exp(-age / memory)`, the rest is unknown. Neighbours were mostly seen at
-/// the same time, so it is kept from cell to cell.
-#[derive(Debug)]
-struct Fade {
-    age_s: f32,
-    /// How far a look after this time is one of its own, 0 to 1.
-    fresh: f32,
-    kept: Belief,
-}
-
-impl Fade {
-    /// Of no age yet.
-    const fn none() -> Self {
-        Self {
-            age_s: f32::NAN,
-            fresh: 1.0,
-            kept: [1.0; Surface::COUNT],
-        }
-    }
-
-    /// Makes it that of an age.
-    fn after(&mut self, age_s: f32, config: &MapConfig) {
-        if self.age_s.to_bits() == age_s.to_bits() {
-            return;
-        }
-        self.age_s = age_s;
-        self.fresh = if config.look_independence_s > 0.0 {
-            (age_s / config.look_independence_s as f32).min(1.0)
-        } else {
-            1.0
-        };
-        let still = (-age_s / config.static_memory_s as f32).exp();
-        let moving = (-age_s / config.moving_memory_s as f32).exp();
-        self.kept = Surface::ALL.map(|s| if s.moves() { moving } else { still });
-    }
-
-    fn of(&self, belief: &Belief) -> Belief {
-        if self.age_s <= 0.0 {
-            return *belief;
-        }
-        let mut faded = *belief;
-        for (p, kept) in faded.iter_mut().zip(&self.kept) {
-            *p *= kept;
-        }
-        let [known @ .., unknown] = &mut faded;
-        *unknown = (1.0 - known.iter().sum::<f32>()).clamp(0.0, 1.0);
-        faded
-    }
-}
-
-/// Bayes: unknown ground may be any surface, so its share of the prior is spread evenly before the look is taken in; only
-/// as far as the look is `fresh` (0 to 1), else a hundred equal pictures would explain unknown ground away.
-fn posterior(prior: &Belief, look: &Look, fresh: f32, floor: f32) -> Belief {
-    let even = 1.0 / Surface::COUNT as f32;
-    let unknown = prior.last().copied().unwrap_or(1.0);
-    let spread = unknown * even * fresh;
-    let weight = (look.weight * fresh).clamp(0.0, 1.0);
-    let blind = (1.0 - weight) * even;
-    let mut out = *prior;
-    if let Some(unknown) = out.last_mut() {
-        *unknown *= 1.0 - fresh;
-    }
-    for (o, l) in out.iter_mut().zip(&look.surfaces) {
-        let p = (*o + spread) * (weight * l + blind);
-        *o = if p > 0.0 { p } else { 0.0 };
-    }
-    let sum: f32 = out.iter().sum();
-    if !(sum > 1e-30 && sum.is_finite()) {
-        return UNKNOWN;
-    }
-    let whole = 1.0 / sum;
-    for o in &mut out {
-        let p = *o * whole;
-        *o = if p > floor { p } else { floor };
-    }
-    let whole = 1.0 / out.iter().sum::<f32>();
-    out.map(|o| o * whole)
 }
 
 #[cfg(test)]
@@ -398,22 +378,21 @@ mod tests {
         MonoTime::from_secs_f64(s)
     }
 
-    fn look(surface: Surface, p: f32) -> Look {
-        let mut surfaces = [(1.0 - p) / 8.0; Surface::COUNT];
-        surfaces[surface as usize] = p;
-        Look {
-            surfaces,
-            weight: 1.0,
-            has_person: false,
-            has_vehicle: false,
+    fn look(surface: Surface, p: f32) -> Looks {
+        let mut looks = Looks::new();
+        looks.len = 1;
+        looks.weight[0] = 1.0;
+        for (lanes, s) in looks.surfaces.iter_mut().zip(Surface::ALL) {
+            lanes[0] = if s == surface { p } else { (1.0 - p) / 8.0 };
         }
+        looks
     }
 
     const HERE: CellId = CellId { north: 1, east: -2 };
 
-    fn observe(map: &mut SemanticMap, id: CellId, look: &Look, at_s: f64) {
+    fn observe(map: &mut SemanticMap, id: CellId, look: &Looks, at_s: f64) {
         map.begin_look(secs(at_s));
-        map.observe_row(id, 1, secs(at_s), |_| Some(*look));
+        map.observe(id, look, secs(at_s), &mut States::new());
         map.mark_seen(&CellRect::spanning(id, id));
     }
 
@@ -499,12 +478,16 @@ mod tests {
     fn a_person_is_remembered_for_the_set_time_whatever_is_seen_later() {
         let mut map = map();
         let mut first = look(Surface::Firm, 0.9);
-        first.has_person = true;
+        first.has_person[0] = true;
         observe(&mut map, HERE, &first, 0.0);
         for i in 1..10 {
             observe(&mut map, HERE, &look(Surface::Firm, 0.99), f64::from(i));
         }
-        let person = |at_s| map.state(HERE, secs(at_s)).unwrap().person;
+        let person = |at_s| {
+            let mut states = States::new();
+            map.states(HERE, 1, secs(at_s), &mut states);
+            states.memory[0].person
+        };
         assert!(person(9.99) && person(10.0) && !person(10.01));
     }
 
@@ -514,7 +497,8 @@ mod tests {
         let all = map.window();
         map.begin_look(secs(0.0));
         for id in all.cells() {
-            map.observe_row(id, 1, secs(0.0), |_| Some(look(Surface::Firm, 0.9)));
+            let mut work = States::new();
+            map.observe(id, &look(Surface::Firm, 0.9), secs(0.0), &mut work);
         }
         map.mark_seen(&all);
         map.recentre(GroundPoint {

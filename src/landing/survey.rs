@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::belief::LANES;
 use super::clearance::{Band, Distances, FAR};
 use super::config::LandingConfig;
 use super::decision::SiteReject;
 use super::grid::{CellId, CellRect};
-use super::hazard::{HazardRule, Hazards, KINDS, firm, landable};
-use super::map::SemanticMap;
+use super::hazard::{HazardRule, Hazards, KINDS, landable_lanes};
+use super::map::{SemanticMap, States};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
@@ -155,6 +156,7 @@ struct Work {
     first: Vec<u32>,
     /// Sum of belief over the disc.
     belief: Vec<f32>,
+    states: States,
 }
 
 impl Survey {
@@ -186,6 +188,7 @@ impl Survey {
                 clearance: vec![FAR; side],
                 first: vec![0; side],
                 belief: vec![0.0; side],
+                states: States::new(),
             },
         }
     }
@@ -220,32 +223,59 @@ impl Survey {
         if columns == 0 {
             return;
         }
-        let rule = &self.rule;
-        let grounds = self.ground.chunks_exact_mut(columns);
-        let beliefs = self.landable.chunks_exact_mut(columns);
         self.present = Hazards::UNKNOWN;
-        for (r, (row, beliefs)) in grounds.zip(beliefs).take(rows).enumerate() {
-            row.fill(NOWHERE);
-            beliefs.fill(0.0);
-            if r == 0 || r + 1 == rows {
+        for r in 0..rows {
+            let span = r * columns..(r + 1) * columns;
+            if let (Some(ground), Some(landable)) = (
+                self.ground.get_mut(span.clone()),
+                self.landable.get_mut(span.clone()),
+            ) {
+                ground.fill(NOWHERE);
+                landable.fill(0.0);
+            }
+            if r > 0 && r + 1 < rows {
+                self.take_in_row(map, r, (span.start + 1..span.end - 1, at));
+            }
+        }
+    }
+
+    /// Reads the cells of a row at these places.
+    fn take_in_row(&mut self, map: &SemanticMap, row: usize, (span, at): (Range<usize>, MonoTime)) {
+        let (Some(ground), Some(beliefs)) = (
+            self.ground.get_mut(span.clone()),
+            self.landable.get_mut(span),
+        ) else {
+            return;
+        };
+        let chunks = ground.chunks_mut(LANES).zip(beliefs.chunks_mut(LANES));
+        for (chunk, (ground, beliefs)) in chunks.enumerate() {
+            let first = self.rect.cell(row, 1 + chunk * LANES);
+            let states = &mut self.work.states;
+            map.states(first, ground.len(), at, states);
+            if !states.memory.iter().any(|m| m.is_seen) {
                 continue;
             }
-            let inner = columns.saturating_sub(2);
-            map.states_of_row(self.rect.cell(r, 1), inner, at, |c, state| {
-                let (Some(slot), Some(belief)) = (row.get_mut(c + 1), beliefs.get_mut(c + 1))
-                else {
-                    return;
-                };
-                let hazards = rule.of(state);
+            let mut hazards = [Hazards::UNKNOWN; LANES];
+            self.rule.of(states, &mut hazards);
+            let [firm, ..] = &states.beliefs;
+            let landable = landable_lanes(&states.beliefs);
+            let numbers = landable.iter().zip(firm).zip(&states.times.age_s);
+            let cells = states.memory.iter().zip(hazards).zip(numbers);
+            for ((slot, belief), ((memory, hazards), ((landable, firm), age_s))) in
+                ground.iter_mut().zip(beliefs).zip(cells)
+            {
+                if !memory.is_seen {
+                    continue;
+                }
                 self.present = self.present.and(hazards);
-                *belief = landable(state);
+                *belief = *landable;
                 *slot = Ground {
-                    firm: firm(state),
-                    age_s: state.age_s,
+                    firm: *firm,
+                    age_s: *age_s,
                     hazards,
-                    in_picture: state.in_picture,
+                    in_picture: memory.in_picture,
                 };
-            });
+            }
         }
     }
 
