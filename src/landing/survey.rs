@@ -1,11 +1,14 @@
 //! The ground around the picture, cell by cell, ready to be searched: hazards, clearance, why a cell cannot hold a site.
 
-use super::clearance::{DistanceTransform, FAR};
+use std::ops::Range;
+
+use super::belief::LANES;
+use super::clearance::{Band, Distances, FAR};
 use super::config::LandingConfig;
 use super::decision::SiteReject;
 use super::grid::{CellId, CellRect};
-use super::hazard::{HazardRule, Hazards, KINDS, firm, landable};
-use super::map::SemanticMap;
+use super::hazard::{HazardRule, Hazards, KINDS, landable_lanes};
+use super::map::{SemanticMap, States};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
@@ -38,7 +41,6 @@ impl Standpoint {
 /// What one cell offers.
 #[derive(Debug, Clone, Copy)]
 struct Ground {
-    landable: f32,
     firm: f32,
     age_s: f32,
     hazards: Hazards,
@@ -46,7 +48,6 @@ struct Ground {
 }
 
 const NOWHERE: Ground = Ground {
-    landable: 0.0,
     firm: 0.0,
     age_s: f32::INFINITY,
     hazards: Hazards::UNKNOWN,
@@ -83,11 +84,11 @@ impl DiscStats {
         clearance_m: 0.0,
     };
 
-    fn take(&mut self, g: &Ground) {
-        self.mean += g.landable;
+    fn take(&mut self, g: &Ground, landable: f32) {
+        self.mean += landable;
         self.firm += g.firm;
         self.age_s += g.age_s;
-        self.worst = self.worst.min(g.landable);
+        self.worst = self.worst.min(landable);
         self.youngest_s = self.youngest_s.min(g.age_s);
         self.is_clean &= g.hazards.is_empty();
     }
@@ -99,30 +100,63 @@ impl DiscStats {
     }
 }
 
+/// What speaks for and against a site, for a part of a row of cells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowOfCells<'a> {
+    /// First reason against the cell.
+    pub(super) reject: &'a [Option<SiteReject>],
+    /// Distance to the nearest hazard after its buffer, metres, as far as it counts for a score.
+    pub(super) clearance: &'a [f32],
+    /// The disc lies wholly inside the picture.
+    pub(super) is_inside: &'a [bool],
+    /// Belief that the cell is landable.
+    pub(super) landable: &'a [f32],
+}
+
 /// Owns all memory for the search window.
 #[derive(Debug)]
 pub(super) struct Survey {
     rule: HazardRule,
     config: LandingConfig,
     cell_m: f64,
+    /// The window: everything that bears on a site.
     rect: CellRect,
+    /// The part of it that is judged: the zone and the watched cell.
+    judged: CellRect,
     zone: CellRect,
     ground: Vec<Ground>,
-    /// Distance to the nearest hazard after its buffer, metres.
+    landable: Vec<f32>,
+    /// Distances to each kind of hazard that is there, in the order of [`KINDS`]; and to cells out of the picture.
+    kinds: [Distances; KINDS.len()],
+    outside: Distances,
+    present: Hazards,
+    /// Distance kept from each kind, metres.
+    buffers: [f32; KINDS.len()],
+    /// Distance to the nearest hazard after its buffer, metres; no more than [`FAR`] where it no longer matters.
     clearance: Vec<f32>,
-    /// Clearance that a site needs there, metres.
-    need: Vec<f32>,
-    /// Distance to the nearest person, metres.
-    person: Vec<f32>,
-    /// Distance to the nearest cell that is not in the picture, metres.
-    inside: Vec<f32>,
+    /// The disc lies wholly inside the picture.
+    is_inside: Vec<bool>,
     /// First reason against the cell.
     reject: Vec<Option<SiteReject>>,
     /// Sum of `landable` from the row's start up to and without the cell.
     prefix: Vec<f32>,
     /// Half width of the disc that must be free, in cells, by distance from its middle row.
     halves: Vec<usize>,
-    transform: DistanceTransform,
+    band: Band,
+    work: Work,
+}
+
+/// One row in work.
+#[derive(Debug)]
+struct Work {
+    /// Clearance that a site needs there, metres.
+    need: Vec<f32>,
+    clearance: Vec<f32>,
+    /// First kind that is too near, as its place in [`KINDS`]; else their number.
+    first: Vec<u32>,
+    /// Sum of belief over the disc.
+    belief: Vec<f32>,
+    states: States,
 }
 
 impl Survey {
@@ -135,16 +169,27 @@ impl Survey {
             config: config.clone(),
             cell_m: config.map.cell_m,
             rect: CellRect::default(),
+            judged: CellRect::default(),
             zone: CellRect::default(),
             ground: vec![NOWHERE; cells],
+            landable: vec![0.0; cells],
+            kinds: KINDS.map(|_| Distances::new(cells)),
+            outside: Distances::new(cells),
+            present: Hazards::default(),
+            buffers: [0.0; KINDS.len()],
             clearance: vec![0.0; cells],
-            need: vec![FAR; cells],
-            person: vec![FAR; cells],
-            inside: vec![0.0; cells],
+            is_inside: vec![false; cells],
             reject: vec![None; cells],
             prefix: vec![0.0; cells + side],
             halves: Vec::with_capacity(side + 1),
-            transform: DistanceTransform::new(cells, side),
+            band: Band::new(side),
+            work: Work {
+                need: vec![FAR; side],
+                clearance: vec![FAR; side],
+                first: vec![0; side],
+                belief: vec![0.0; side],
+                states: States::new(),
+            },
         }
     }
 
@@ -166,32 +211,72 @@ impl Survey {
         at: MonoTime,
     ) {
         self.place(map, (footprint, watched), stand);
-        let last = (
-            self.rect.rows.wrapping_sub(1),
-            self.rect.columns.wrapping_sub(1),
-        );
-        let mut slots = self.ground.iter_mut();
-        for r in 0..self.rect.rows {
-            for c in 0..self.rect.columns {
-                // The ring stands for everything beyond: never trusted.
-                let is_ring = r == 0 || c == 0 || r == last.0 || c == last.1;
-                let state = (!is_ring)
-                    .then(|| map.state(self.rect.cell(r, c), at))
-                    .flatten();
-                if let Some(slot) = slots.next() {
-                    *slot = state.map_or(NOWHERE, |s| Ground {
-                        landable: landable(&s),
-                        firm: firm(&s),
-                        age_s: s.age_s,
-                        hazards: self.rule.of(&s),
-                        in_picture: s.in_picture,
-                    });
-                }
-            }
-        }
+        self.take_in(map, at);
         self.sum_rows();
         self.measure(stand);
         self.judge(stand);
+    }
+
+    /// Reads the window's cells off the map. The ring around it stands for everything beyond: never trusted.
+    fn take_in(&mut self, map: &SemanticMap, at: MonoTime) {
+        let (rows, columns) = (self.rect.rows, self.rect.columns);
+        if columns == 0 {
+            return;
+        }
+        self.present = Hazards::UNKNOWN;
+        for r in 0..rows {
+            let span = r * columns..(r + 1) * columns;
+            if let (Some(ground), Some(landable)) = (
+                self.ground.get_mut(span.clone()),
+                self.landable.get_mut(span.clone()),
+            ) {
+                ground.fill(NOWHERE);
+                landable.fill(0.0);
+            }
+            if r > 0 && r + 1 < rows {
+                self.take_in_row(map, r, (span.start + 1..span.end - 1, at));
+            }
+        }
+    }
+
+    /// Reads the cells of a row at these places.
+    fn take_in_row(&mut self, map: &SemanticMap, row: usize, (span, at): (Range<usize>, MonoTime)) {
+        let (Some(ground), Some(beliefs)) = (
+            self.ground.get_mut(span.clone()),
+            self.landable.get_mut(span),
+        ) else {
+            return;
+        };
+        let chunks = ground.chunks_mut(LANES).zip(beliefs.chunks_mut(LANES));
+        for (chunk, (ground, beliefs)) in chunks.enumerate() {
+            let first = self.rect.cell(row, 1 + chunk * LANES);
+            let states = &mut self.work.states;
+            map.states(first, ground.len(), at, states);
+            if !states.memory.iter().any(|m| m.is_seen) {
+                continue;
+            }
+            let mut hazards = [Hazards::UNKNOWN; LANES];
+            self.rule.of(states, &mut hazards);
+            let [firm, ..] = &states.beliefs;
+            let landable = landable_lanes(&states.beliefs);
+            let numbers = landable.iter().zip(firm).zip(&states.times.age_s);
+            let cells = states.memory.iter().zip(hazards).zip(numbers);
+            for ((slot, belief), ((memory, hazards), ((landable, firm), age_s))) in
+                ground.iter_mut().zip(beliefs).zip(cells)
+            {
+                if !memory.is_seen {
+                    continue;
+                }
+                self.present = self.present.and(hazards);
+                *belief = *landable;
+                *slot = Ground {
+                    firm: *firm,
+                    age_s: *age_s,
+                    hazards,
+                    in_picture: memory.in_picture,
+                };
+            }
+        }
     }
 
     /// Chooses the rectangles: sites are searched in the zone, hazards as far around it and around the watched cell as a
@@ -212,9 +297,9 @@ impl Survey {
         let margin = cells(self.config.select.search_margin_m);
         self.zone = footprint.grown(margin).intersection(&map.seen());
         let watched = watched.map_or(CellRect::default(), |id| CellRect::spanning(id, id));
+        self.judged = self.zone.union(&watched.intersection(&map.seen()));
         self.rect = self
-            .zone
-            .union(&watched.intersection(&map.seen()))
+            .judged
             .grown(cells(reach))
             .intersection(&map.seen())
             .grown(1);
@@ -225,15 +310,15 @@ impl Survey {
         if columns == 0 {
             return;
         }
-        let rows = self.ground.chunks_exact(columns).take(self.rect.rows);
+        let rows = self.landable.chunks_exact(columns).take(self.rect.rows);
         for (row, sums) in rows.zip(self.prefix.chunks_exact_mut(columns + 1)) {
             let mut sum = 0.0;
             let mut sums = sums.iter_mut();
-            for g in row {
+            for p in row {
                 if let Some(s) = sums.next() {
                     *s = sum;
                 }
-                sum += g.landable;
+                sum += p;
             }
             if let Some(s) = sums.next() {
                 *s = sum;
@@ -241,40 +326,130 @@ impl Survey {
         }
     }
 
-    /// Clearance over all kinds, and the first kind that is too near.
+    /// Clearance over all kinds, the first kind that is too near, and whether the disc lies inside the picture.
     fn measure(&mut self, stand: &Standpoint) {
-        let (count, columns) = (self.rect.len(), self.rect.columns);
-        let cell_m = self.cell_m as f32;
-        let ground = self.ground.get(..count).unwrap_or_default();
-        let outside = ground.iter().map(|g| !g.in_picture);
-        let inside = self.transform.run(columns, cell_m, outside);
-        copy(&mut self.inside, inside);
-        self.clearance.iter_mut().take(count).for_each(|c| *c = FAR);
-        self.reject.iter_mut().take(count).for_each(|r| *r = None);
-        self.person.iter_mut().take(count).for_each(|p| *p = FAR);
-        let need = Need::new(&self.config, self.cell_m, stand);
-        for (slot, id) in self.need.iter_mut().zip(self.rect.cells()) {
-            *slot = need.at(id);
+        let columns = self.rect.columns;
+        let ground = self.ground.get(..self.rect.len()).unwrap_or_default();
+        self.outside
+            .fill(columns, ground.iter().map(|g| !g.in_picture));
+        self.buffers = KINDS.map(|k| self.config.hazard.buffer_m(k, stand.height_m) as f32);
+        for (kind, distances) in KINDS.into_iter().zip(&mut self.kinds) {
+            if self.present.contains(kind) {
+                distances.fill(columns, ground.iter().map(|g| g.hazards.contains(kind)));
+            }
         }
-        for kind in KINDS {
-            if !ground.iter().any(|g| g.hazards.contains(kind)) {
+        let need = Need::new(&self.config, self.cell_m, stand);
+        let corners = [self.judged.first(), self.judged.last()];
+        let corners = corners.map(|a| {
+            corners.map(|b| {
+                need.at(CellId {
+                    north: a.north,
+                    east: b.east,
+                })
+            })
+        });
+        // Clearance beyond this no longer matters to anything.
+        let enough = self.config.disc_radius_m() + self.config.select.enough_clearance_m;
+        let most = corners
+            .as_flattened()
+            .iter()
+            .fold(enough as f32, |a, b| a.max(*b));
+        for row in 0..self.judged.rows {
+            self.measure_row(self.judged.cell(row, 0), &need, most);
+        }
+    }
+
+    fn measure_row(&mut self, first: CellId, need: &Need, most_m: f32) {
+        let (row, part, span) = self.known_part(first);
+        let first = CellId {
+            east: self.rect.east + part.start as i32,
+            ..first
+        };
+        let cell_m = self.cell_m as f32;
+        let reach = |m: f32| (m / cell_m + 0.5).ceil().min(1e4) as usize;
+        let n = part.len();
+        let (Some(needs), Some(clears), Some(firsts)) = (
+            self.work.need.get_mut(..n),
+            self.work.clearance.get_mut(..n),
+            self.work.first.get_mut(..n),
+        ) else {
+            return;
+        };
+        need.along(first, needs);
+        clears.fill(FAR);
+        firsts.fill(KINDS.len() as u32);
+        let kinds = self.kinds.iter().zip(self.buffers).zip(KINDS).enumerate();
+        for (index, ((distances, buffer), kind)) in kinds {
+            if !self.present.contains(kind) {
                 continue;
             }
-            let buffer = self.config.hazard.buffer_m(kind, stand.height_m) as f32;
-            let is_hazard = ground.iter().map(|g| g.hazards.contains(kind));
-            let distance = self.transform.run(columns, cell_m, is_hazard);
-            if kind == Surface::Person {
-                copy(&mut self.person, distance);
-            }
-            let fields = self.clearance.iter_mut().zip(&mut self.reject);
-            for ((d, need), (clear, reject)) in distance.iter().zip(&self.need).zip(fields) {
-                let after = (d - buffer).max(0.0);
+            let squared = self
+                .band
+                .row(distances, row, part.clone(), reach(most_m + buffer));
+            let Some(squared) = squared else { continue };
+            let fields = clears.iter_mut().zip(firsts.iter_mut()).zip(needs.iter());
+            for (d, ((clear, first), need)) in squared.iter().zip(fields) {
+                let after = (d.sqrt() * cell_m - buffer).max(0.0);
                 *clear = clear.min(after);
-                if reject.is_none() && after < *need {
-                    *reject = Some(near(kind));
-                }
+                *first = (*first).min(if after < *need {
+                    index as u32
+                } else {
+                    u32::MAX
+                });
             }
         }
+        let radius_m = self.config.disc_radius_m();
+        let inside = self
+            .band
+            .row(&self.outside, row, part, reach(radius_m as f32));
+        let (Some(is_inside), Some(clearance), Some(reject)) = (
+            self.is_inside.get_mut(span.clone()),
+            self.clearance.get_mut(span.clone()),
+            self.reject.get_mut(span),
+        ) else {
+            return;
+        };
+        is_inside.fill(true);
+        for (is_inside, d) in is_inside.iter_mut().zip(inside.unwrap_or_default()) {
+            *is_inside = f64::from(d.sqrt() * cell_m) >= radius_m;
+        }
+        clearance.copy_from_slice(clears);
+        for (slot, first) in reject.iter_mut().zip(firsts) {
+            *slot = KINDS.get(*first as usize).map(|k| near(*k));
+        }
+    }
+
+    /// Of a row of the judged cells, the part that is not unknown ground at both ends, as [`Self::part`] has it. The ends
+    /// are turned away: nothing else about them matters.
+    fn known_part(&mut self, first: CellId) -> (usize, Range<usize>, Range<usize>) {
+        let (row, part, span) = self.part(first);
+        if let (Some(is_inside), Some(clearance), Some(reject)) = (
+            self.is_inside.get_mut(span.clone()),
+            self.clearance.get_mut(span.clone()),
+            self.reject.get_mut(span.clone()),
+        ) {
+            is_inside.fill(false);
+            clearance.fill(0.0);
+            reject.fill(Some(SiteReject::Unknown));
+        }
+        let ground = self.ground.get(span.clone()).unwrap_or_default();
+        let is_known = |g: &Ground| !g.hazards.contains(Surface::Unknown);
+        let west = ground.iter().position(is_known).unwrap_or(ground.len());
+        let end = ground.iter().rposition(is_known).map_or(west, |i| i + 1);
+        (
+            row,
+            part.start + west..part.start + end,
+            span.start + west..span.start + end,
+        )
+    }
+
+    /// A row of the judged cells: its number in the window, its columns there, and their places in the window's memory.
+    fn part(&self, first: CellId) -> (usize, Range<usize>, Range<usize>) {
+        let row = (first.north - self.rect.north) as usize;
+        let column = (first.east - self.rect.east) as usize;
+        let part = column..column + self.judged.columns;
+        let start = row * self.rect.columns;
+        (row, part.clone(), start + part.start..start + part.end)
     }
 
     /// The reasons that need more than a distance: not seen at all (first of all), and belief over the disc.
@@ -285,18 +460,23 @@ impl Survey {
         self.halves
             .extend((0..=reach).map(|off| half_width(reach, off)));
         let min = self.config.select.min_disc_belief as f32;
-        for i in 0..self.rect.len() {
-            let Some(g) = self.ground.get(i) else { return };
-            let reason = if g.hazards.contains(Surface::Unknown) {
-                Some(SiteReject::Unknown)
-            } else {
-                match self.reject.get(i).copied().flatten() {
-                    None if self.mean_belief(i) < min => Some(SiteReject::LowBelief),
-                    other => other,
-                }
+        for r in 0..self.judged.rows {
+            let (row, part, span) = self.part(self.judged.cell(r, 0));
+            let is_open = |s: &[Option<SiteReject>]| s.iter().any(Option::is_none);
+            if self.reject.get(span.clone()).is_some_and(is_open) {
+                self.mean_beliefs(row, &part);
+            }
+            let (Some(reject), Some(ground)) =
+                (self.reject.get_mut(span.clone()), self.ground.get(span))
+            else {
+                return;
             };
-            if let Some(slot) = self.reject.get_mut(i) {
-                *slot = reason;
+            for ((slot, g), belief) in reject.iter_mut().zip(ground).zip(&self.work.belief) {
+                if g.hazards.contains(Surface::Unknown) {
+                    *slot = Some(SiteReject::Unknown);
+                } else if slot.is_none() && *belief < min {
+                    *slot = Some(SiteReject::LowBelief);
+                }
             }
         }
     }
@@ -308,33 +488,50 @@ impl Survey {
             .min(1e4) as usize
     }
 
-    /// Mean belief over the disc around a cell; 0 where the disc leaves the window.
-    fn mean_belief(&self, index: usize) -> f32 {
+    /// Mean belief over the disc around each cell of a part of a row; 0 where the disc leaves the window's rows.
+    fn mean_beliefs(&mut self, row: usize, part: &Range<usize>) {
         let columns = self.rect.columns;
-        let (row, column) = (index / columns, index % columns);
-        let (mut sum, mut count) = (0.0, 0);
+        let Some(sums) = self.work.belief.get_mut(..part.len()) else {
+            return;
+        };
+        sums.fill(0.0);
+        let reach = self.halves.len().saturating_sub(1);
+        if row < reach || row + reach >= self.rect.rows {
+            return;
+        }
+        // Cells whose disc leaves the window's columns count only what is inside.
+        let whole = part.start.max(reach)..part.end.min(columns.saturating_sub(reach));
+        let mut cells = 0;
         for (off, &half) in self.halves.iter().enumerate() {
-            let (from, to) = (
-                column.saturating_sub(half),
-                (column + half + 1).min(columns),
-            );
-            for r in [row.wrapping_sub(off), row + off] {
-                if r >= self.rect.rows {
-                    return 0.0;
+            let rows = [row - off, row + off];
+            for r in rows.into_iter().take(if off == 0 { 1 } else { 2 }) {
+                cells += 2 * half + 1;
+                let prefix = self.prefix.get(r * (columns + 1)..(r + 1) * (columns + 1));
+                let from = |c: usize| prefix.and_then(|p| p.get(c..)).unwrap_or_default();
+                if whole.is_empty() {
+                    continue;
                 }
-                let sums = self.prefix.get(r * (columns + 1)..(r + 1) * (columns + 1));
-                let at = |c: usize| sums.and_then(|s| s.get(c)).copied();
-                let (Some(a), Some(b)) = (at(from), at(to)) else {
-                    return 0.0;
-                };
-                sum += b - a;
-                count += to - from;
-                if off == 0 {
-                    break;
+                let ends = from(whole.start + half + 1)
+                    .iter()
+                    .zip(from(whole.start - half));
+                let slots = sums
+                    .iter_mut()
+                    .skip(whole.start - part.start)
+                    .take(whole.len());
+                for (sum, (b, a)) in slots.zip(ends) {
+                    *sum += b - a;
                 }
             }
         }
-        sum / count.max(1) as f32
+        for sum in sums.iter_mut() {
+            *sum /= cells as f32;
+        }
+        for c in part.clone().filter(|c| !whole.contains(c)) {
+            let mean = cut_mean(&self.prefix, &self.halves, columns, (row, c));
+            if let Some(slot) = sums.get_mut(c - part.start) {
+                *slot = mean;
+            }
+        }
     }
 
     /// Means and extremes over the disc of a site, one cell more than its radius on every side.
@@ -345,10 +542,11 @@ impl Survey {
         for dn in -reach..=reach {
             let half = half_width(reach as usize, dn.unsigned_abs() as usize) as i32;
             for de in -half..=half {
-                stats.take(self.ground.get(self.rect.index(CellId {
+                let index = self.rect.index(CellId {
                     north: id.north + dn,
                     east: id.east + de,
-                })?)?);
+                })?;
+                stats.take(self.ground.get(index)?, *self.landable.get(index)?);
                 count += 1.0;
             }
         }
@@ -364,13 +562,14 @@ impl Survey {
         let radius_m = self.config.disc_radius_m();
         let mut stats = DiscStats::EMPTY;
         let (mut clearance_m, mut count) = (1000.0_f64, 0.0_f32);
-        for (cell, g) in self.rect.cells().zip(&self.ground) {
+        let cells = self.rect.cells().zip(&self.ground).zip(&self.landable);
+        for ((cell, g), &landable) in cells {
             let (dn, de) = (
                 f64::from(cell.north - id.north),
                 f64::from(cell.east - id.east),
             );
             if g.in_picture && dn.hypot(de) * self.cell_m <= radius_m {
-                stats.take(g);
+                stats.take(g, landable);
                 count += 1.0;
             }
             let is_forgotten = !g.in_picture && g.age_s.is_finite();
@@ -401,7 +600,9 @@ impl Survey {
 
     /// The same, also outside the zone; unknown outside the window.
     pub(super) fn reason_anywhere(&self, id: CellId) -> Option<SiteReject> {
-        match self.rect.index(id).and_then(|i| self.reject.get(i)) {
+        let is_judged = self.judged.contains(id);
+        let index = self.rect.index(id).filter(|_| is_judged);
+        match index.and_then(|i| self.reject.get(i)) {
             Some(reason) => *reason,
             None => Some(SiteReject::Unknown),
         }
@@ -409,28 +610,64 @@ impl Survey {
 
     /// Distance to the nearest hazard after its buffer, metres; 0 outside the window, at most 1000.
     pub(super) fn clearance_m(&self, id: CellId) -> f64 {
-        f64::from(self.value(&self.clearance, id, 0.0)).min(1000.0)
+        let Some(index) = self.rect.index(id) else {
+            return 0.0;
+        };
+        let (row, column) = (index / self.rect.columns, index % self.rect.columns);
+        let cell_m = self.cell_m as f32;
+        let mut clearance = 1000.0_f32;
+        for ((kind, distances), buffer) in KINDS.into_iter().zip(&self.kinds).zip(self.buffers) {
+            if self.present.contains(kind) {
+                // Half a cell more than what would still be less.
+                let within = (clearance + buffer) / cell_m + 0.5;
+                let d = distances.cells2(row, column, within).sqrt() * cell_m;
+                clearance = clearance.min((d - buffer).max(0.0));
+            }
+        }
+        f64::from(clearance)
     }
 
-    /// Distance to the nearest person or animal, metres; far outside the window.
-    pub(super) fn person_distance_m(&self, id: CellId) -> f64 {
-        f64::from(self.value(&self.person, id, FAR))
+    /// Whether a person or an animal is nearer than a distance in metres; not so outside the window.
+    pub(super) fn is_person_within(&self, id: CellId, metres: f64) -> bool {
+        let distances = self
+            .kinds
+            .first()
+            .filter(|_| self.present.contains(Surface::Person));
+        let (Some(distances), Some(index)) = (distances, self.rect.index(id)) else {
+            return false;
+        };
+        let (row, column) = (index / self.rect.columns, index % self.rect.columns);
+        let cell_m = self.cell_m as f32;
+        let within = metres as f32 / cell_m + 0.5;
+        f64::from(distances.cells2(row, column, within).sqrt() * cell_m) < metres
+    }
+
+    /// Whether there is a person or an animal anywhere in the window.
+    pub(super) fn has_person(&self) -> bool {
+        self.present.contains(Surface::Person)
     }
 
     /// Whether a site's disc lies wholly inside the last picture.
     pub(super) fn is_in_picture(&self, id: CellId) -> bool {
-        f64::from(self.value(&self.inside, id, 0.0)) >= self.config.disc_radius_m()
+        let is_judged = self.judged.contains(id);
+        let index = self.rect.index(id).filter(|_| is_judged);
+        index
+            .and_then(|i| self.is_inside.get(i))
+            .copied()
+            .unwrap_or(false)
     }
 
-    /// Belief that a cell is landable; 0 outside the window.
-    pub(super) fn landable(&self, id: CellId) -> f32 {
-        let ground = self.rect.index(id).and_then(|i| self.ground.get(i));
-        ground.map_or(0.0, |g| g.landable)
-    }
-
-    fn value(&self, field: &[f32], id: CellId, otherwise: f32) -> f32 {
-        let found = self.rect.index(id).and_then(|i| field.get(i));
-        found.copied().unwrap_or(otherwise)
+    /// The cells of a row of the zone.
+    pub(super) fn zone_row(&self, row: usize) -> RowOfCells<'_> {
+        let first = self.zone.cell(row, 0);
+        let start = self.rect.index(first).unwrap_or(usize::MAX);
+        let span = start..start.saturating_add(self.zone.columns);
+        RowOfCells {
+            reject: self.reject.get(span.clone()).unwrap_or_default(),
+            clearance: self.clearance.get(span.clone()).unwrap_or_default(),
+            is_inside: self.is_inside.get(span.clone()).unwrap_or_default(),
+            landable: self.landable.get(span).unwrap_or_default(),
+        }
     }
 }
 
@@ -465,6 +702,16 @@ impl Need {
         );
         self.base + self.per_m * (dn * dn + de * de).sqrt() * self.cell_m
     }
+
+    /// The same for a row of cells.
+    fn along(&self, first: CellId, out: &mut [f32]) {
+        for (i, need) in out.iter_mut().enumerate() {
+            *need = self.at(CellId {
+                east: first.east + i as i32,
+                ..first
+            });
+        }
+    }
 }
 
 fn near(kind: Surface) -> SiteReject {
@@ -479,10 +726,27 @@ fn near(kind: Surface) -> SiteReject {
     }
 }
 
-fn copy(to: &mut [f32], from: &[f32]) {
-    for (t, f) in to.iter_mut().zip(from) {
-        *t = *f;
+/// Mean belief over the disc around a cell, as far as it lies inside the window's columns.
+fn cut_mean(
+    prefix: &[f32],
+    halves: &[usize],
+    columns: usize,
+    (row, column): (usize, usize),
+) -> f32 {
+    let (mut sum, mut count) = (0.0, 0);
+    for (off, &half) in halves.iter().enumerate() {
+        let (from, to) = (
+            column.saturating_sub(half),
+            (column + half + 1).min(columns),
+        );
+        let rows = [row.wrapping_sub(off), row + off];
+        for r in rows.into_iter().take(if off == 0 { 1 } else { 2 }) {
+            let at = |c: usize| prefix.get(r * (columns + 1) + c).copied().unwrap_or(0.0);
+            sum += at(to) - at(from);
+            count += to - from;
+        }
     }
+    sum / count.max(1) as f32
 }
 
 /// Half the width of a disc of `reach` cells, `off` rows from its middle.
