@@ -147,7 +147,7 @@ pub(super) fn take_in(beliefs: &mut Beliefs, looks: &Looks, fresh: &Lanes, floor
     let whole = total.map(|t| 1.0 / t);
     for (lanes, unknown) in beliefs.iter_mut().zip(UNKNOWN) {
         for ((p, whole), sum) in lanes.iter_mut().zip(&whole).zip(&sum) {
-            let is_usable = (*sum > 1e-30) & (*sum < f32::INFINITY);
+            let is_usable = (1e-30..f32::INFINITY).contains(sum);
             *p = if is_usable { *p * whole } else { unknown };
         }
     }

@@ -82,12 +82,11 @@ impl Distances {
             if along >= least {
                 break;
             }
-            for x in [column.wrapping_sub(away), column + away] {
-                if let Some(&s) = steps.get(x).filter(|s| **s != NONE) {
-                    let d = along + squared_edge(f32::from(s));
-                    if d < least {
-                        (least, found) = (d, d);
-                    }
+            let sides = [column.wrapping_sub(away), column + away].map(|x| steps.get(x));
+            for s in sides.into_iter().flatten().filter(|s| **s != NONE) {
+                let d = along + squared_edge(f32::from(*s));
+                if d < least {
+                    (least, found) = (d, d);
                 }
             }
         }

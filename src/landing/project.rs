@@ -92,31 +92,36 @@ impl Projector {
         for row in 0..rect.rows {
             std::mem::swap(&mut self.south, &mut self.north);
             self.corners(rect.cell(row + 1, 0), rect.columns, &ahead);
-            let first = rect.cell(row, 0);
             let mut column = 0;
             while column < rect.columns {
-                let first = CellId {
-                    east: first.east + column as i32,
-                    ..first
-                };
-                self.pools.len = 0;
-                while column < rect.columns && self.pools.len < LANES {
-                    let Some(area) = self.area(column) else { break };
-                    let id = rect.cell(row, column);
-                    let weight = self.weight(ahead.cos2_off_nadir(id.centre(cell_m)), &area);
-                    self.pools.add(seg, &area, weight);
-                    column += 1;
+                let first = rect.cell(row, column);
+                let ids = (column..rect.columns).map(|c| (c, rect.cell(row, c)));
+                self.pool(seg, ids, &ahead);
+                // A cell that is not in the picture is passed over.
+                column += self.pools.len.max(1);
+                if self.pools.len > 0 {
+                    self.pools.settle(self.movers, &mut self.looks);
+                    map.observe(first, &self.looks, at, &mut self.work);
                 }
-                if self.pools.len == 0 {
-                    column += 1;
-                    continue;
-                }
-                self.pools.settle(self.movers, &mut self.looks);
-                map.observe(first, &self.looks, at, &mut self.work);
             }
         }
         map.mark_seen(&rect);
         rect
+    }
+
+    /// Pools the pixels of the next few cells of the row in work, up to the first that is out of view.
+    fn pool(
+        &mut self,
+        seg: &SegmentationMap,
+        ids: impl Iterator<Item = (usize, CellId)>,
+        ahead: &Ahead<'_>,
+    ) {
+        self.pools.len = 0;
+        for (column, id) in ids.take(LANES) {
+            let Some(area) = self.area(column) else { break };
+            let weight = self.weight(ahead.cos2_off_nadir(id.centre(ahead.cell_m)), &area);
+            self.pools.add(seg, &area, weight);
+        }
     }
 
     /// Fills the north side with the corners along a row, starting at the south-west corner of `first`.
@@ -280,8 +285,7 @@ impl Pools {
                 let share = tall * overlap(u, area.u0, area.u1);
                 for ((m, w), &p) in sums.iter_mut().zip(&mut worst).zip(pixel) {
                     *m += share * p;
-                    // One instruction; a probability that is no number changes nothing, as with `max`.
-                    *w = if p > *w { p } else { *w };
+                    *w = greater(p, *w);
                 }
                 covered += share;
             }
@@ -310,19 +314,19 @@ impl Pools {
             let own = out.iter_mut().zip(&mut total).zip(&mut least);
             for (((p, total), least), ((sum, worst), covered)) in own.zip(given) {
                 let mean = sum / covered;
-                *p = if is_worst_case && *worst > mean {
-                    *worst
-                } else {
-                    mean
-                };
+                let most = greater(*worst, mean);
+                *p = if is_worst_case { most } else { mean };
                 *total += *p;
                 *least = if *p < *least { *p } else { *least };
             }
         }
         for (out, unknown) in looks.surfaces.iter_mut().zip(UNKNOWN) {
             for ((p, total), least) in out.iter_mut().zip(&total).zip(&least) {
-                let is_usable = (*total > 0.5) & (*total < f32::INFINITY) & (*least >= 0.0);
-                *p = if is_usable { *p / total } else { unknown };
+                *p = if is_usable(*total, *least) {
+                    *p / total
+                } else {
+                    unknown
+                };
             }
         }
         looks.len = self.len;
@@ -333,13 +337,26 @@ impl Pools {
             for ((out, p), (total, least)) in
                 out.iter_mut().zip(worst.into_iter().flatten()).zip(usable)
             {
-                let is_usable = (*total > 0.5) & (*total < f32::INFINITY) & (*least >= 0.0);
-                *out = is_usable & (*p >= threshold);
+                *out = is_usable(*total, *least) && *p >= threshold;
             }
         };
         reach(&mut looks.has_person, Surface::Person, movers.person);
         reach(&mut looks.has_vehicle, Surface::Vehicle, movers.vehicle);
     }
+}
+
+/// Whether a sum of probabilities and the least of them can be those of a distribution.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, it vectorises"
+)]
+fn is_usable(total: f32, least: f32) -> bool {
+    (total > 0.5) & (total < f32::INFINITY) & (least >= 0.0)
+}
+
+/// The first one if it is greater; one instruction, and what is no number changes nothing, as with `max`.
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// First and last pixel that an interval touches, inside `0..count`.

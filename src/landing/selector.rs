@@ -195,23 +195,22 @@ impl Selector {
         for r in 0..zone.rows {
             let row = survey.zone_row(r);
             for (c, (reject, is_inside)) in row.reject.iter().zip(row.is_inside).enumerate() {
-                let Some(reason) = reject else {
-                    let id = zone.cell(r, c);
-                    // Most cells are far from every site, and most rows.
-                    let mut near = offered
-                        .iter()
-                        .filter(|o| is_near(**o, id, reach))
-                        .peekable();
-                    if near.peek().is_some() {
-                        if !near.any(|o| *o == id) {
-                            counts.add(SiteReject::Suppressed);
-                        }
-                    } else if !is_inside {
-                        counts.add(SiteReject::OutsidePicture);
-                    }
+                if let Some(reason) = reject {
+                    counts.add(*reason);
                     continue;
-                };
-                counts.add(*reason);
+                }
+                let id = zone.cell(r, c);
+                // Most cells are far from every site.
+                let mut near = offered
+                    .iter()
+                    .filter(|o| is_near(**o, id, reach))
+                    .peekable();
+                match (near.peek().is_some(), near.any(|o| *o == id)) {
+                    (true, true) => {}
+                    (true, false) => counts.add(SiteReject::Suppressed),
+                    (false, _) if *is_inside => {}
+                    (false, _) => counts.add(SiteReject::OutsidePicture),
+                }
             }
         }
     }

@@ -1,5 +1,9 @@
 //! The ground around the picture, cell by cell, ready to be searched: hazards, clearance, why a cell cannot hold a site.
 
+mod answers;
+mod means;
+mod need;
+
 use std::ops::Range;
 
 use super::belief::LANES;
@@ -12,6 +16,8 @@ use super::map::{SemanticMap, States};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
+pub(super) use answers::DiscStats;
+use need::Need;
 
 /// Where the vehicle is and how sure it is of that, at the frame's capture.
 #[derive(Debug, Clone, Copy)]
@@ -53,65 +59,6 @@ const NOWHERE: Ground = Ground {
     hazards: Hazards::UNKNOWN,
     in_picture: false,
 };
-
-/// Means over a disc.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct DiscStats {
-    /// Mean belief that the ground is landable.
-    pub(super) mean: f32,
-    /// The least believed cell.
-    pub(super) worst: f32,
-    /// Mean belief that it is hard.
-    pub(super) firm: f32,
-    /// Mean age of the last look, seconds.
-    pub(super) age_s: f32,
-    /// Time since any part of it was last looked at, seconds.
-    pub(super) youngest_s: f32,
-    /// No cell has a hazard.
-    pub(super) is_clean: bool,
-    /// Distance from its centre to the nearest hazard after its buffer, metres, at most 1000.
-    pub(super) clearance_m: f64,
-}
-
-impl DiscStats {
-    const EMPTY: Self = Self {
-        mean: 0.0,
-        worst: 1.0,
-        firm: 0.0,
-        age_s: 0.0,
-        youngest_s: f32::INFINITY,
-        is_clean: true,
-        clearance_m: 0.0,
-    };
-
-    fn take(&mut self, g: &Ground, landable: f32) {
-        self.mean += landable;
-        self.firm += g.firm;
-        self.age_s += g.age_s;
-        self.worst = self.worst.min(landable);
-        self.youngest_s = self.youngest_s.min(g.age_s);
-        self.is_clean &= g.hazards.is_empty();
-    }
-
-    fn divide(&mut self, count: f32) {
-        self.mean /= count;
-        self.firm /= count;
-        self.age_s /= count;
-    }
-}
-
-/// What speaks for and against a site, for a part of a row of cells.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RowOfCells<'a> {
-    /// First reason against the cell.
-    pub(super) reject: &'a [Option<SiteReject>],
-    /// Distance to the nearest hazard after its buffer, metres, as far as it counts for a score.
-    pub(super) clearance: &'a [f32],
-    /// The disc lies wholly inside the picture.
-    pub(super) is_inside: &'a [bool],
-    /// Belief that the cell is landable.
-    pub(super) landable: &'a [f32],
-}
 
 /// Owns all memory for the search window.
 #[derive(Debug)]
@@ -487,231 +434,6 @@ impl Survey {
             .ceil()
             .min(1e4) as usize
     }
-
-    /// Mean belief over the disc around each cell of a part of a row; 0 where the disc leaves the window's rows.
-    fn mean_beliefs(&mut self, row: usize, part: &Range<usize>) {
-        let columns = self.rect.columns;
-        let Some(sums) = self.work.belief.get_mut(..part.len()) else {
-            return;
-        };
-        sums.fill(0.0);
-        let reach = self.halves.len().saturating_sub(1);
-        if row < reach || row + reach >= self.rect.rows {
-            return;
-        }
-        // Cells whose disc leaves the window's columns count only what is inside.
-        let whole = part.start.max(reach)..part.end.min(columns.saturating_sub(reach));
-        let mut cells = 0;
-        for (off, &half) in self.halves.iter().enumerate() {
-            let rows = [row - off, row + off];
-            for r in rows.into_iter().take(if off == 0 { 1 } else { 2 }) {
-                cells += 2 * half + 1;
-                let prefix = self.prefix.get(r * (columns + 1)..(r + 1) * (columns + 1));
-                let from = |c: usize| prefix.and_then(|p| p.get(c..)).unwrap_or_default();
-                if whole.is_empty() {
-                    continue;
-                }
-                let ends = from(whole.start + half + 1)
-                    .iter()
-                    .zip(from(whole.start - half));
-                let slots = sums
-                    .iter_mut()
-                    .skip(whole.start - part.start)
-                    .take(whole.len());
-                for (sum, (b, a)) in slots.zip(ends) {
-                    *sum += b - a;
-                }
-            }
-        }
-        for sum in sums.iter_mut() {
-            *sum /= cells as f32;
-        }
-        for c in part.clone().filter(|c| !whole.contains(c)) {
-            let mean = cut_mean(&self.prefix, &self.halves, columns, (row, c));
-            if let Some(slot) = sums.get_mut(c - part.start) {
-                *slot = mean;
-            }
-        }
-    }
-
-    /// Means and extremes over the disc of a site, one cell more than its radius on every side.
-    pub(super) fn disc(&self, id: CellId) -> Option<DiscStats> {
-        let reach = self.reach(0.0) as i32;
-        let mut stats = DiscStats::EMPTY;
-        let mut count = 0.0_f32;
-        for dn in -reach..=reach {
-            let half = half_width(reach as usize, dn.unsigned_abs() as usize) as i32;
-            for de in -half..=half {
-                let index = self.rect.index(CellId {
-                    north: id.north + dn,
-                    east: id.east + de,
-                })?;
-                stats.take(self.ground.get(index)?, *self.landable.get(index)?);
-                count += 1.0;
-            }
-        }
-        stats.divide(count);
-        stats.clearance_m = self.clearance_m(id);
-        Some(stats)
-    }
-
-    /// The part of a disc that is in the picture, for a picture smaller than the disc; `None` when there is none. Outside
-    /// the picture, ground seen before is danger for what it was seen to be, not for having been forgotten.
-    pub(super) fn part_in_picture(&self, id: CellId, height_m: f64) -> Option<DiscStats> {
-        let buffers = KINDS.map(|k| (k, self.config.hazard.buffer_m(k, height_m)));
-        let radius_m = self.config.disc_radius_m();
-        let mut stats = DiscStats::EMPTY;
-        let (mut clearance_m, mut count) = (1000.0_f64, 0.0_f32);
-        let cells = self.rect.cells().zip(&self.ground).zip(&self.landable);
-        for ((cell, g), &landable) in cells {
-            let (dn, de) = (
-                f64::from(cell.north - id.north),
-                f64::from(cell.east - id.east),
-            );
-            if g.in_picture && dn.hypot(de) * self.cell_m <= radius_m {
-                stats.take(g, landable);
-                count += 1.0;
-            }
-            let is_forgotten = !g.in_picture && g.age_s.is_finite();
-            if g.hazards.is_empty() {
-                continue;
-            }
-            let to_edge = |d: f64| (d.abs() - 0.5).max(0.0);
-            let away_m = to_edge(dn).hypot(to_edge(de)) * self.cell_m;
-            for (kind, buffer_m) in buffers {
-                let counts = kind != Surface::Unknown || !is_forgotten;
-                if counts && g.hazards.contains(kind) {
-                    clearance_m = clearance_m.min((away_m - buffer_m).max(0.0));
-                }
-            }
-        }
-        stats.divide(count);
-        stats.clearance_m = clearance_m;
-        (count > 0.0).then_some(stats)
-    }
-
-    /// First reason against a site centred there, or none; unknown outside the zone.
-    pub(super) fn reason(&self, id: CellId) -> Option<SiteReject> {
-        if !self.zone.contains(id) {
-            return Some(SiteReject::Unknown);
-        }
-        self.reason_anywhere(id)
-    }
-
-    /// The same, also outside the zone; unknown outside the window.
-    pub(super) fn reason_anywhere(&self, id: CellId) -> Option<SiteReject> {
-        let is_judged = self.judged.contains(id);
-        let index = self.rect.index(id).filter(|_| is_judged);
-        match index.and_then(|i| self.reject.get(i)) {
-            Some(reason) => *reason,
-            None => Some(SiteReject::Unknown),
-        }
-    }
-
-    /// Distance to the nearest hazard after its buffer, metres; 0 outside the window, at most 1000.
-    pub(super) fn clearance_m(&self, id: CellId) -> f64 {
-        let Some(index) = self.rect.index(id) else {
-            return 0.0;
-        };
-        let (row, column) = (index / self.rect.columns, index % self.rect.columns);
-        let cell_m = self.cell_m as f32;
-        let mut clearance = 1000.0_f32;
-        for ((kind, distances), buffer) in KINDS.into_iter().zip(&self.kinds).zip(self.buffers) {
-            if self.present.contains(kind) {
-                // Half a cell more than what would still be less.
-                let within = (clearance + buffer) / cell_m + 0.5;
-                let d = distances.cells2(row, column, within).sqrt() * cell_m;
-                clearance = clearance.min((d - buffer).max(0.0));
-            }
-        }
-        f64::from(clearance)
-    }
-
-    /// Whether a person or an animal is nearer than a distance in metres; not so outside the window.
-    pub(super) fn is_person_within(&self, id: CellId, metres: f64) -> bool {
-        let distances = self
-            .kinds
-            .first()
-            .filter(|_| self.present.contains(Surface::Person));
-        let (Some(distances), Some(index)) = (distances, self.rect.index(id)) else {
-            return false;
-        };
-        let (row, column) = (index / self.rect.columns, index % self.rect.columns);
-        let cell_m = self.cell_m as f32;
-        let within = metres as f32 / cell_m + 0.5;
-        f64::from(distances.cells2(row, column, within).sqrt() * cell_m) < metres
-    }
-
-    /// Whether there is a person or an animal anywhere in the window.
-    pub(super) fn has_person(&self) -> bool {
-        self.present.contains(Surface::Person)
-    }
-
-    /// Whether a site's disc lies wholly inside the last picture.
-    pub(super) fn is_in_picture(&self, id: CellId) -> bool {
-        let is_judged = self.judged.contains(id);
-        let index = self.rect.index(id).filter(|_| is_judged);
-        index
-            .and_then(|i| self.is_inside.get(i))
-            .copied()
-            .unwrap_or(false)
-    }
-
-    /// The cells of a row of the zone.
-    pub(super) fn zone_row(&self, row: usize) -> RowOfCells<'_> {
-        let first = self.zone.cell(row, 0);
-        let start = self.rect.index(first).unwrap_or(usize::MAX);
-        let span = start..start.saturating_add(self.zone.columns);
-        RowOfCells {
-            reject: self.reject.get(span.clone()).unwrap_or_default(),
-            clearance: self.clearance.get(span.clone()).unwrap_or_default(),
-            is_inside: self.is_inside.get(span.clone()).unwrap_or_default(),
-            landable: self.landable.get(span).unwrap_or_default(),
-        }
-    }
-}
-
-/// Clearance that a site needs at a place.
-struct Need {
-    base: f32,
-    per_m: f32,
-    below: [f32; 2],
-    cell_m: f32,
-}
-
-impl Need {
-    fn new(config: &LandingConfig, cell_m: f64, stand: &Standpoint) -> Self {
-        Self {
-            base: (config.disc_radius_m() + stand.error_m) as f32,
-            per_m: stand.error_per_m as f32,
-            below: [
-                (stand.below.north_m / cell_m - 0.5) as f32,
-                (stand.below.east_m / cell_m - 0.5) as f32,
-            ],
-            cell_m: cell_m as f32,
-        }
-    }
-
-    fn at(&self, id: CellId) -> f32 {
-        if self.per_m <= 0.0 {
-            return self.base;
-        }
-        let (dn, de) = (
-            id.north as f32 - self.below[0],
-            id.east as f32 - self.below[1],
-        );
-        self.base + self.per_m * (dn * dn + de * de).sqrt() * self.cell_m
-    }
-
-    /// The same for a row of cells.
-    fn along(&self, first: CellId, out: &mut [f32]) {
-        for (i, need) in out.iter_mut().enumerate() {
-            *need = self.at(CellId {
-                east: first.east + i as i32,
-                ..first
-            });
-        }
-    }
 }
 
 fn near(kind: Surface) -> SiteReject {
@@ -724,29 +446,6 @@ fn near(kind: Surface) -> SiteReject {
         Surface::Obstacle => SiteReject::NearObstacle,
         Surface::Firm | Surface::Soft | Surface::Unknown => SiteReject::NearUnknown,
     }
-}
-
-/// Mean belief over the disc around a cell, as far as it lies inside the window's columns.
-fn cut_mean(
-    prefix: &[f32],
-    halves: &[usize],
-    columns: usize,
-    (row, column): (usize, usize),
-) -> f32 {
-    let (mut sum, mut count) = (0.0, 0);
-    for (off, &half) in halves.iter().enumerate() {
-        let (from, to) = (
-            column.saturating_sub(half),
-            (column + half + 1).min(columns),
-        );
-        let rows = [row.wrapping_sub(off), row + off];
-        for r in rows.into_iter().take(if off == 0 { 1 } else { 2 }) {
-            let at = |c: usize| prefix.get(r * (columns + 1) + c).copied().unwrap_or(0.0);
-            sum += at(to) - at(from);
-            count += to - from;
-        }
-    }
-    sum / count.max(1) as f32
 }
 
 /// Half the width of a disc of `reach` cells, `off` rows from its middle.
