@@ -1,7 +1,8 @@
 //! Which cell is dangerous, and as what.
 
+use super::belief::{Beliefs, LANES, Lanes, UNKNOWN};
 use super::config::HazardConfig;
-use super::map::{CellState, UNKNOWN};
+use super::map::{CellState, States};
 use crate::inference::classes::Surface;
 
 /// The kinds of hazard, in the order in which they explain a rejection.
@@ -31,6 +32,11 @@ impl Hazards {
         self.0 & (1 << kind as u16) != 0
     }
 
+    /// All of both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -39,6 +45,7 @@ impl Hazards {
 /// Says which cells are dangerous; thresholds are read once.
 #[derive(Debug)]
 pub(super) struct HazardRule {
+    /// No belief reaches a landable surface's.
     thresholds: [f32; Surface::COUNT],
     landable: f32,
 }
@@ -52,56 +59,60 @@ impl HazardRule {
     }
 
     /// A cell is every kind whose belief reaches that kind's threshold, a remembered person or vehicle, and, when it is
-    /// not believed landable enough, its most believed hazard.
-    pub(super) fn of(&self, cell: &CellState) -> Hazards {
-        let mut found = Hazards::default();
-        let mut worst = (Surface::Unknown, 0.0_f32);
-        for ((surface, &p), &threshold) in Surface::ALL
-            .into_iter()
-            .zip(&cell.belief)
-            .zip(&self.thresholds)
-        {
-            if surface.is_landable() {
-                continue;
-            }
-            if p >= threshold {
-                found.insert(surface);
-            }
-            if p > worst.1 {
-                worst = (surface, p);
+    /// not believed landable enough, its most believed hazard. Never seen is unknown.
+    pub(super) fn of(&self, states: &States, out: &mut [Hazards; LANES]) {
+        let mut bits = [0_u32; LANES];
+        for (i, (lanes, threshold)) in states.beliefs.iter().zip(self.thresholds).enumerate() {
+            for (bits, p) in bits.iter_mut().zip(lanes) {
+                *bits |= if *p >= threshold { 1 << i } else { 0 };
             }
         }
-        if cell.person {
-            found.insert(Surface::Person);
+        let landable = landable_lanes(&states.beliefs);
+        let cells = states.memory.iter().zip(landable).zip(bits).enumerate();
+        for (out, (lane, ((memory, landable), bits))) in out.iter_mut().zip(cells) {
+            let mut found = Hazards(bits as u16);
+            if memory.person {
+                found.insert(Surface::Person);
+            }
+            if memory.vehicle {
+                found.insert(Surface::Vehicle);
+            }
+            // Negated, so that a belief that is not a number is a hazard.
+            let is_landable = landable >= self.landable;
+            if !is_landable && found.is_empty() {
+                found.insert(worst(&states.beliefs, lane));
+            }
+            *out = found;
         }
-        if cell.vehicle {
-            found.insert(Surface::Vehicle);
-        }
-        // Negated, so that a belief that is not a number is a hazard.
-        let is_landable = landable(cell) >= self.landable;
-        if !is_landable && found.is_empty() {
-            found.insert(worst.0);
-        }
-        found
     }
+}
+
+/// The most believed surface of a cell that is not landable.
+fn worst(beliefs: &Beliefs, lane: usize) -> Surface {
+    let mut worst = (Surface::Unknown, 0.0_f32);
+    for (surface, lanes) in Surface::ALL.into_iter().zip(beliefs) {
+        let p = lanes.get(lane).copied().unwrap_or(0.0);
+        if !surface.is_landable() && p > worst.1 {
+            worst = (surface, p);
+        }
+    }
+    worst.0
+}
+
+/// Belief that a drone may stand on each cell.
+pub(super) fn landable_lanes(beliefs: &Beliefs) -> Lanes {
+    let [firm, soft, ..] = beliefs;
+    let mut sum = *firm;
+    for (sum, soft) in sum.iter_mut().zip(soft) {
+        *sum += soft;
+    }
+    sum
 }
 
 /// Belief that a drone may stand on the cell.
 pub(super) fn landable(cell: &CellState) -> f32 {
-    firm(cell)
-        + cell
-            .belief
-            .get(Surface::Soft as usize)
-            .copied()
-            .unwrap_or(0.0)
-}
-
-/// Belief that the cell is hard ground.
-pub(super) fn firm(cell: &CellState) -> f32 {
-    cell.belief
-        .get(Surface::Firm as usize)
-        .copied()
-        .unwrap_or(0.0)
+    let [firm, soft, ..] = cell.belief;
+    firm + soft
 }
 
 /// Entropy of {landable, each hazard}, as a share of the largest possible one.
@@ -138,25 +149,25 @@ pub(super) fn most_believed(state: Option<CellState>) -> Surface {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::landing::map::Memory;
     use rstest::rstest;
 
-    fn cell(parts: &[(Surface, f32)]) -> CellState {
-        let mut belief = [0.0; Surface::COUNT];
+    /// Hazards of a cell that was seen, with people and vehicles remembered or not.
+    fn kinds(parts: &[(Surface, f32)], movers: bool) -> Vec<Surface> {
+        let mut states = States::new();
         for &(s, p) in parts {
-            belief[s as usize] = p;
+            states.beliefs[s as usize][3] = p;
         }
-        CellState {
-            belief,
-            person: false,
-            vehicle: false,
-            age_s: 0.0,
+        states.memory[3] = Memory {
+            is_seen: true,
+            person: movers,
+            vehicle: movers,
             in_picture: true,
-        }
-    }
-
-    fn kinds(c: &CellState) -> Vec<Surface> {
-        let found = HazardRule::new(&HazardConfig::default()).of(c);
-        KINDS.into_iter().filter(|k| found.contains(*k)).collect()
+        };
+        let mut found = [Hazards::default(); LANES];
+        HazardRule::new(&HazardConfig::default()).of(&states, &mut found);
+        let is_found = |k: &Surface| found[3].contains(*k);
+        KINDS.into_iter().filter(is_found).collect()
     }
 
     #[rstest]
@@ -175,14 +186,12 @@ mod tests {
         #[case] parts: &[(Surface, f32)],
         #[case] expected: &[Surface],
     ) {
-        assert_eq!(kinds(&cell(parts)), expected);
+        assert_eq!(kinds(parts, false), expected);
     }
 
     #[test]
     fn a_remembered_person_is_danger_on_firm_ground() {
-        let mut c = cell(&[(Surface::Firm, 1.0)]);
-        c.person = true;
-        c.vehicle = true;
-        assert_eq!(kinds(&c), [Surface::Person, Surface::Vehicle]);
+        let found = kinds(&[(Surface::Firm, 1.0)], true);
+        assert_eq!(found, [Surface::Person, Surface::Vehicle]);
     }
 }

@@ -5,58 +5,94 @@
 //! their likelihood with the uniform one. Between looks belief flows to unknown, faster for what moves. People and
 //! vehicles seen once are remembered as danger for a set time, whatever later looks say.
 
+use std::ops::Range;
+
+use super::belief::{Belief, Beliefs, LANES, Looks, Times, UNKNOWN, fade, take_in};
 use super::config::MapConfig;
 use super::grid::{CellId, CellRect};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
 
-/// Probability of each surface, by [`Surface`] index.
-pub(super) type Belief = [f32; Surface::COUNT];
-
-/// Nothing known.
-pub(super) const UNKNOWN: Belief = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
-
-/// One look at one cell.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
-    /// Probability of each surface, summing to 1.
-    pub(super) surfaces: Belief,
-    /// How much the look tells, 0 to 1.
-    pub(super) weight: f32,
-    /// A person or an animal stands there, or may.
-    pub(super) has_person: bool,
-    /// A vehicle stands there, or may.
-    pub(super) has_vehicle: bool,
-}
-
 /// What is believed of one cell at a moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CellState {
     pub(super) belief: Belief,
-    /// Remembered from an earlier look, or seen now.
-    pub(super) person: bool,
-    /// Remembered from an earlier look, or seen now.
-    pub(super) vehicle: bool,
-    /// Time since it was last looked at, seconds.
-    pub(super) age_s: f32,
     /// It lies wholly inside the last picture.
     pub(super) in_picture: bool,
 }
 
+/// What is believed of some neighbouring cells of a row at a moment, west to east.
+#[derive(Debug)]
+pub(super) struct States {
+    pub(super) beliefs: Beliefs,
+    /// What is remembered of each.
+    pub(super) memory: [Memory; LANES],
+    /// Time since each was last looked at, seconds; without meaning where it was never seen.
+    pub(super) times: Times,
+}
+
+/// What is remembered of a cell beside the belief.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not depend on each other"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// It was seen at all.
+    pub(super) is_seen: bool,
+    /// A person or an animal, seen now or not long ago.
+    pub(super) person: bool,
+    /// A vehicle, seen now or not long ago.
+    pub(super) vehicle: bool,
+    /// It lies wholly inside the last picture.
+    pub(super) in_picture: bool,
+}
+
+impl States {
+    pub(super) const fn new() -> Self {
+        Self {
+            beliefs: [[0.0; LANES]; Surface::COUNT],
+            memory: [Memory::NONE; LANES],
+            times: Times::new(),
+        }
+    }
+
+    /// One of the cells; `None` when it was never seen.
+    pub(super) fn cell(&self, lane: usize) -> Option<CellState> {
+        let memory = self.memory.get(lane).filter(|m| m.is_seen)?;
+        let belief = self
+            .beliefs
+            .each_ref()
+            .map(|lanes| lanes.get(lane).copied().unwrap_or(0.0));
+        Some(CellState {
+            belief,
+            in_picture: memory.in_picture,
+        })
+    }
+}
+
+impl Memory {
+    pub(super) const NONE: Self = Self {
+        is_seen: false,
+        person: false,
+        vehicle: false,
+        in_picture: false,
+    };
+}
+
+/// When a cell was looked at, and what must not be forgotten.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
-    belief: Belief,
+struct Mark {
     /// Milliseconds since the map's start.
     seen_ms: u32,
     person_until_ms: u32,
     vehicle_until_ms: u32,
-    /// The look that saw it last; 0 = never.
+    /// The look that saw it last; 0 = never, and its belief has no meaning.
     look: u32,
 }
 
-const NEVER: Cell = Cell {
-    belief: UNKNOWN,
+const NEVER: Mark = Mark {
     seen_ms: 0,
     person_until_ms: 0,
     vehicle_until_ms: 0,
@@ -67,7 +103,9 @@ const NEVER: Cell = Cell {
 #[derive(Debug)]
 pub(super) struct SemanticMap {
     config: MapConfig,
-    cells: Vec<Cell>,
+    marks: Vec<Mark>,
+    /// `[row][surface][column]`; rows and columns are rings.
+    beliefs: Vec<f32>,
     side: usize,
     window: CellRect,
     seen: CellRect,
@@ -81,7 +119,8 @@ impl SemanticMap {
         let half = side as i32 / 2;
         Self {
             config,
-            cells: vec![NEVER; side * side],
+            marks: vec![NEVER; side * side],
+            beliefs: vec![0.0; side * side * Surface::COUNT],
             side,
             window: CellRect {
                 north: -half,
@@ -115,7 +154,7 @@ impl SemanticMap {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.cells.fill(NEVER);
+        self.marks.fill(NEVER);
         self.seen = CellRect::default();
         self.start = None;
         self.look = 0;
@@ -145,8 +184,8 @@ impl SemanticMap {
                     continue;
                 }
                 let slot = self.slot(id);
-                if let Some(cell) = self.cells.get_mut(slot) {
-                    *cell = NEVER;
+                if let Some(mark) = self.marks.get_mut(slot) {
+                    *mark = NEVER;
                 }
                 column += 1;
             }
@@ -161,34 +200,44 @@ impl SemanticMap {
         self.look = self.look.saturating_add(1);
     }
 
-    /// Takes in one look at one cell; cells outside the square are ignored.
-    pub(super) fn observe(&mut self, id: CellId, look: &Look, at: MonoTime) {
-        if !self.window.contains(id) {
-            return;
-        }
+    /// Takes in one look at each of some neighbouring cells of a row; cells outside the square are left out. `work` is
+    /// memory to work in.
+    pub(super) fn observe(
+        &mut self,
+        first: CellId,
+        looks: &Looks,
+        at: MonoTime,
+        work: &mut States,
+    ) {
         let now = self.millis(at);
-        let (number, slot) = (self.look, self.slot(id));
-        let config = &self.config;
-        let Some(cell) = self.cells.get_mut(slot) else {
-            return;
-        };
-        let age_s = seconds_between(cell.seen_ms, now);
-        let fresh = if cell.look > 0 && config.look_independence_s > 0.0 {
-            (age_s / config.look_independence_s as f32).min(1.0)
-        } else {
-            1.0
-        };
-        let prior = decayed(cell, age_s, config);
-        cell.belief = posterior(&prior, look, fresh, config.belief_floor as f32);
-        cell.seen_ms = cell.seen_ms.max(now);
-        cell.look = number;
-        if look.has_person {
-            let until = now.saturating_add((config.person_memory_s * 1e3) as u32);
-            cell.person_until_ms = cell.person_until_ms.max(until.saturating_add(1));
+        let part = self.part(first, looks.len.min(LANES));
+        self.load(&part, now, work);
+        fade(&mut work.beliefs, &work.times);
+        for (fresh, memory) in work.times.fresh.iter_mut().zip(&work.memory) {
+            *fresh = if memory.is_seen { *fresh } else { 1.0 };
         }
-        if look.has_vehicle {
-            let until = now.saturating_add((config.vehicle_memory_s * 1e3) as u32);
-            cell.vehicle_until_ms = cell.vehicle_until_ms.max(until.saturating_add(1));
+        let floor = self.config.belief_floor as f32;
+        take_in(&mut work.beliefs, looks, &work.times.fresh, floor);
+        self.store(&part, &work.beliefs);
+        let until = |memory_s: f64| {
+            let end = now.saturating_add((memory_s * 1e3) as u32);
+            end.saturating_add(1)
+        };
+        let person_until = until(self.config.person_memory_s);
+        let vehicle_until = until(self.config.vehicle_memory_s);
+        for run in part {
+            let marks = self.marks.get_mut(run.slots.clone()).unwrap_or_default();
+            let movers = looks.has_person.iter().zip(&looks.has_vehicle);
+            for (mark, (person, vehicle)) in marks.iter_mut().zip(movers.skip(run.lane)) {
+                mark.seen_ms = mark.seen_ms.max(now);
+                mark.look = self.look;
+                if *person {
+                    mark.person_until_ms = mark.person_until_ms.max(person_until);
+                }
+                if *vehicle {
+                    mark.vehicle_until_ms = mark.vehicle_until_ms.max(vehicle_until);
+                }
+            }
         }
     }
 
@@ -199,19 +248,97 @@ impl SemanticMap {
 
     /// What is believed of a cell at a moment; `None` when it was never seen.
     pub(super) fn state(&self, id: CellId, at: MonoTime) -> Option<CellState> {
-        if !self.window.contains(id) {
-            return None;
+        let mut one = States::new();
+        self.states(id, 1, at, &mut one);
+        one.cell(0)
+    }
+
+    /// What is believed of some neighbouring cells of a row at a moment, at most [`LANES`].
+    pub(super) fn states(&self, first: CellId, count: usize, at: MonoTime, out: &mut States) {
+        let part = self.part(first, count.min(LANES));
+        self.load(&part, self.millis(at), out);
+        fade(&mut out.beliefs, &out.times);
+    }
+
+    /// Reads what was believed of a part of a row when it was last looked at; unknown where it never was.
+    fn load(&self, part: &[Run; 2], now_ms: u32, out: &mut States) {
+        out.memory = [Memory::NONE; LANES];
+        let mut ages = [0.0; LANES];
+        for run in part {
+            let lanes = run.lane..run.lane + run.slots.len();
+            for (surface, row) in out.beliefs.iter_mut().enumerate() {
+                let from = self.beliefs.get(self.places(run, surface));
+                if let (Some(to), Some(from)) = (row.get_mut(lanes.clone()), from) {
+                    to.copy_from_slice(from);
+                }
+            }
+            let marks = self.marks.get(run.slots.clone()).unwrap_or_default();
+            let memory = out.memory.iter_mut().zip(&mut ages).skip(run.lane);
+            for ((memory, age_s), mark) in memory.zip(marks) {
+                *age_s = seconds_between(mark.seen_ms, now_ms);
+                *memory = Memory {
+                    is_seen: mark.look > 0,
+                    person: now_ms < mark.person_until_ms,
+                    vehicle: now_ms < mark.vehicle_until_ms,
+                    in_picture: mark.look > 0 && mark.look == self.look,
+                };
+            }
         }
-        let cell = self.cells.get(self.slot(id)).filter(|c| c.look > 0)?;
-        let now = self.millis(at);
-        let age_s = seconds_between(cell.seen_ms, now);
-        Some(CellState {
-            belief: decayed(cell, age_s, &self.config),
-            person: now < cell.person_until_ms,
-            vehicle: now < cell.vehicle_until_ms,
-            age_s,
-            in_picture: cell.look == self.look,
-        })
+        out.times.fill(ages.into_iter(), &self.config);
+        for (row, unknown) in out.beliefs.iter_mut().zip(UNKNOWN) {
+            for (p, memory) in row.iter_mut().zip(&out.memory) {
+                *p = if memory.is_seen { *p } else { unknown };
+            }
+        }
+    }
+
+    fn store(&mut self, part: &[Run; 2], beliefs: &Beliefs) {
+        for run in part {
+            let lanes = run.lane..run.lane + run.slots.len();
+            for (surface, row) in beliefs.iter().enumerate() {
+                let places = self.places(run, surface);
+                let to = self.beliefs.get_mut(places);
+                if let (Some(to), Some(from)) = (to, row.get(lanes.clone())) {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
+    }
+
+    /// Where the beliefs of a run of cells in one surface lie.
+    fn places(&self, run: &Run, surface: usize) -> Range<usize> {
+        let (row, column) = (run.slots.start / self.side, run.slots.start % self.side);
+        let start = (row * Surface::COUNT + surface) * self.side + column;
+        start..start + run.slots.len()
+    }
+
+    /// Where the cells of a part of a row lie in memory: the square's rows are rings.
+    fn part(&self, first: CellId, columns: usize) -> [Run; 2] {
+        let row = CellRect {
+            north: first.north,
+            east: first.east,
+            rows: 1,
+            columns,
+        };
+        let inside = row.intersection(&self.window);
+        if inside.is_empty() {
+            return [Run::default(), Run::default()];
+        }
+        let lane = (inside.east - first.east) as usize;
+        let start = self.slot(inside.first());
+        let row_start = start - start % self.side;
+        let end = (start + inside.columns).min(row_start + self.side);
+        let rest = start + inside.columns - end;
+        [
+            Run {
+                lane,
+                slots: start..end,
+            },
+            Run {
+                lane: lane + end - start,
+                slots: row_start..row_start + rest,
+            },
+        ]
     }
 
     fn slot(&self, id: CellId) -> usize {
@@ -226,239 +353,18 @@ impl SemanticMap {
     }
 }
 
+/// Neighbouring cells of a row, as they lie in memory.
+#[derive(Debug, Default)]
+struct Run {
+    /// The lane of the first one.
+    lane: usize,
+    /// Their marks.
+    slots: Range<usize>,
+}
+
 fn seconds_between(earlier_ms: u32, later_ms: u32) -> f32 {
     later_ms.saturating_sub(earlier_ms) as f32 / 1e3
 }
 
-/// The belief after some time without a look: each surface keeps `exp(-age / memory)`, the rest is unknown.
-fn decayed(cell: &Cell, age_s: f32, config: &MapConfig) -> Belief {
-    if age_s <= 0.0 {
-        return cell.belief;
-    }
-    let still = (-age_s / config.static_memory_s as f32).exp();
-    let moving = (-age_s / config.moving_memory_s as f32).exp();
-    let mut belief = cell.belief;
-    let mut known = 0.0_f32;
-    for (p, surface) in belief.iter_mut().zip(Surface::ALL) {
-        if surface == Surface::Unknown {
-            *p = (1.0 - known).clamp(0.0, 1.0);
-        } else {
-            *p *= if surface.moves() { moving } else { still };
-            known += *p;
-        }
-    }
-    belief
-}
-
-/// Bayes: unknown ground may be any surface, so its share of the prior is spread evenly before the look is taken in; only
-/// as far as the look is `fresh` (0 to 1), else a hundred equal pictures would explain unknown ground away.
-fn posterior(prior: &Belief, look: &Look, fresh: f32, floor: f32) -> Belief {
-    let even = 1.0 / Surface::COUNT as f32;
-    let unknown = prior.last().copied().unwrap_or(1.0);
-    let spread = unknown * even * fresh;
-    let weight = (look.weight * fresh).clamp(0.0, 1.0);
-    let mut out = [0.0; Surface::COUNT];
-    let mut sum = 0.0;
-    let pairs = prior.iter().zip(&look.surfaces);
-    for (i, (o, (&p, &l))) in out.iter_mut().zip(pairs).enumerate() {
-        let before = if i == Surface::Unknown as usize {
-            p * (1.0 - fresh) + spread
-        } else {
-            p + spread
-        };
-        *o = (before * (weight * l + (1.0 - weight) * even)).max(0.0);
-        sum += *o;
-    }
-    if !(sum > 1e-30 && sum.is_finite()) {
-        return UNKNOWN;
-    }
-    let whole = 1.0 / sum;
-    let mut total = 0.0;
-    for o in &mut out {
-        *o = (*o * whole).max(floor);
-        total += *o;
-    }
-    let whole = 1.0 / total;
-    out.map(|o| o * whole)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map() -> SemanticMap {
-        SemanticMap::new(MapConfig {
-            cell_m: 1.0,
-            side_m: 10.0,
-            ..MapConfig::default()
-        })
-    }
-
-    fn secs(s: f64) -> MonoTime {
-        MonoTime::from_secs_f64(s)
-    }
-
-    fn look(surface: Surface, p: f32) -> Look {
-        let mut surfaces = [(1.0 - p) / 8.0; Surface::COUNT];
-        surfaces[surface as usize] = p;
-        Look {
-            surfaces,
-            weight: 1.0,
-            has_person: false,
-            has_vehicle: false,
-        }
-    }
-
-    const HERE: CellId = CellId { north: 1, east: -2 };
-
-    fn observe(map: &mut SemanticMap, id: CellId, look: &Look, at_s: f64) {
-        map.begin_look(secs(at_s));
-        map.observe(id, look, secs(at_s));
-        map.mark_seen(&CellRect::spanning(id, id));
-    }
-
-    fn belief(map: &SemanticMap, surface: Surface, at_s: f64) -> f32 {
-        map.state(HERE, secs(at_s)).unwrap().belief[surface as usize]
-    }
-
-    #[test]
-    fn nothing_known_is_unknown() {
-        assert!((UNKNOWN[Surface::Unknown as usize] - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_first_look_is_taken_as_it_is() {
-        let mut map = map();
-        assert!(map.state(HERE, secs(0.0)).is_none(), "never seen");
-        observe(&mut map, HERE, &look(Surface::Soft, 0.9), 0.0);
-        assert!((belief(&map, Surface::Soft, 0.0) - 0.9).abs() < 1e-4);
-    }
-
-    #[test]
-    fn independent_looks_strengthen_and_correlated_ones_hardly_do() {
-        let grow = |step_s: f64| {
-            let mut map = map();
-            for i in 0..3 {
-                observe(
-                    &mut map,
-                    HERE,
-                    &look(Surface::Soft, 0.7),
-                    f64::from(i) * step_s,
-                );
-            }
-            belief(&map, Surface::Soft, 2.0 * step_s)
-        };
-        assert!(grow(MapConfig::default().look_independence_s) > 0.95);
-        assert!(grow(0.02) < 0.78);
-        assert!(
-            (grow(0.0) - 0.7).abs() < 1e-4,
-            "the same moment tells nothing new"
-        );
-    }
-
-    #[test]
-    fn many_equal_looks_in_a_moment_do_not_explain_unknown_ground_away() {
-        let mut map = map();
-        for i in 0..30 {
-            observe(
-                &mut map,
-                HERE,
-                &look(Surface::Unknown, 0.5),
-                f64::from(i) / 30.0,
-            );
-        }
-        assert!(belief(&map, Surface::Unknown, 1.0) > 0.5);
-    }
-
-    #[test]
-    fn looks_can_overturn_what_was_believed_for_long() {
-        let mut map = map();
-        let apart_s = MapConfig::default().look_independence_s;
-        let at = |i: i32| f64::from(i) * apart_s;
-        for i in 0..50 {
-            observe(&mut map, HERE, &look(Surface::Soft, 0.99), at(i));
-        }
-        for i in 50..53 {
-            observe(&mut map, HERE, &look(Surface::Water, 0.9), at(i));
-        }
-        assert!(belief(&map, Surface::Water, at(52)) > 0.5);
-    }
-
-    #[test]
-    fn belief_flows_to_unknown_and_faster_for_what_moves() {
-        let mut map = map();
-        observe(&mut map, HERE, &look(Surface::Soft, 0.95), 0.0);
-        assert!(belief(&map, Surface::Soft, 60.0) < 0.36);
-        assert!(belief(&map, Surface::Unknown, 60.0) > 0.6);
-        let mut moving = self::map();
-        observe(&mut moving, HERE, &look(Surface::Vehicle, 0.95), 0.0);
-        assert!(belief(&moving, Surface::Vehicle, 5.0) < 0.36);
-        let sum: f32 = moving.state(HERE, secs(5.0)).unwrap().belief.iter().sum();
-        assert!((sum - 1.0).abs() < 1e-5);
-    }
-
-    #[test]
-    fn a_person_is_remembered_for_the_set_time_whatever_is_seen_later() {
-        let mut map = map();
-        let mut first = look(Surface::Firm, 0.9);
-        first.has_person = true;
-        observe(&mut map, HERE, &first, 0.0);
-        for i in 1..10 {
-            observe(&mut map, HERE, &look(Surface::Firm, 0.99), f64::from(i));
-        }
-        let person = |at_s| map.state(HERE, secs(at_s)).unwrap().person;
-        assert!(person(9.99) && person(10.0) && !person(10.01));
-    }
-
-    #[test]
-    fn rolling_keeps_what_stays_inside_and_forgets_the_rest() {
-        let mut map = map();
-        let all = map.window();
-        map.begin_look(secs(0.0));
-        for id in all.cells() {
-            map.observe(id, &look(Surface::Firm, 0.9), secs(0.0));
-        }
-        map.mark_seen(&all);
-        map.recentre(GroundPoint {
-            north_m: 3.5,
-            east_m: -2.5,
-        });
-        let moved = map.window();
-        assert_eq!((moved.north - all.north, moved.east - all.east), (3, -3));
-        for id in moved.cells() {
-            let known = map.state(id, secs(0.0)).is_some();
-            assert_eq!(known, all.contains(id), "{id:?}");
-        }
-        map.recentre(GroundPoint {
-            north_m: 0.0,
-            east_m: 0.0,
-        });
-        let kept = all.intersection(&moved);
-        for id in all.cells() {
-            let known = map.state(id, secs(0.0)).is_some();
-            assert_eq!(
-                known,
-                kept.contains(id),
-                "what left does not come back: {id:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn far_jumps_and_clearing_forget_everything() {
-        let mut map = map();
-        observe(&mut map, HERE, &look(Surface::Firm, 0.9), 0.0);
-        map.recentre(GroundPoint {
-            north_m: 1e12,
-            east_m: f64::NAN,
-        });
-        map.recentre(GroundPoint {
-            north_m: 0.0,
-            east_m: 0.0,
-        });
-        assert!(map.state(HERE, secs(0.0)).is_none() && map.seen().is_empty());
-        observe(&mut map, HERE, &look(Surface::Firm, 0.9), 1.0);
-        map.clear();
-        assert!(map.state(HERE, secs(1.0)).is_none());
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@
 //! Invariants: unknown is danger; a site is offered only when confirmed and with the monitor's GO; all lengths are
 //! metres on a world-fixed map; a step reads no clock and does not allocate once it is warm.
 
+mod belief;
 mod check;
 mod clearance;
 mod config;

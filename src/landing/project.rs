@@ -4,8 +4,9 @@
 //! the ground is made of is the mean over that part; people, posts, cars and obstacles may be smaller than a cell, so
 //! for them the worst pixel counts.
 
+use super::belief::{Beliefs, LANES, Lanes, Looks, UNKNOWN};
 use super::grid::{CellId, CellRect};
-use super::map::{Belief, Look, SemanticMap, UNKNOWN};
+use super::map::{SemanticMap, States};
 use crate::geometry::{GroundPoint, Pixel, View};
 use crate::inference::SegmentationMap;
 use crate::inference::classes::Surface;
@@ -40,6 +41,9 @@ pub(super) struct Projector {
     north: Vec<Option<[f32; 2]>>,
     movers: MoverThresholds,
     full_weight_cos2: f32,
+    pools: Pools,
+    looks: Looks,
+    work: States,
 }
 
 impl Projector {
@@ -54,6 +58,9 @@ impl Projector {
             north: vec![None; side + 1],
             movers,
             full_weight_cos2: (cos * cos) as f32,
+            pools: Pools::new(),
+            looks: Looks::new(),
+            work: States::new(),
         }
     }
 
@@ -85,17 +92,36 @@ impl Projector {
         for row in 0..rect.rows {
             std::mem::swap(&mut self.south, &mut self.north);
             self.corners(rect.cell(row + 1, 0), rect.columns, &ahead);
-            for column in 0..rect.columns {
-                let Some(area) = self.area(column) else {
-                    continue;
-                };
-                let id = rect.cell(row, column);
-                let weight = self.weight(ahead.cos2_off_nadir(id.centre(cell_m)), &area);
-                map.observe(id, &look(seg, &area, weight, self.movers), at);
+            let mut column = 0;
+            while column < rect.columns {
+                let first = rect.cell(row, column);
+                let ids = (column..rect.columns).map(|c| (c, rect.cell(row, c)));
+                self.pool(seg, ids, &ahead);
+                // A cell that is not in the picture is passed over.
+                column += self.pools.len.max(1);
+                if self.pools.len > 0 {
+                    self.pools.settle(self.movers, &mut self.looks);
+                    map.observe(first, &self.looks, at, &mut self.work);
+                }
             }
         }
         map.mark_seen(&rect);
         rect
+    }
+
+    /// Pools the pixels of the next few cells of the row in work, up to the first that is out of view.
+    fn pool(
+        &mut self,
+        seg: &SegmentationMap,
+        ids: impl Iterator<Item = (usize, CellId)>,
+        ahead: &Ahead<'_>,
+    ) {
+        self.pools.len = 0;
+        for (column, id) in ids.take(LANES) {
+            let Some(area) = self.area(column) else { break };
+            let weight = self.weight(ahead.cos2_off_nadir(id.centre(ahead.cell_m)), &area);
+            self.pools.add(seg, &area, weight);
+        }
     }
 
     /// Fills the north side with the corners along a row, starting at the south-west corner of `first`.
@@ -217,70 +243,134 @@ fn footprint(view: &View, cell_m: f64) -> CellRect {
     rect.grown(1)
 }
 
-/// One look: means and worst cases over the pixels that the area touches.
-fn look(seg: &SegmentationMap, area: &Area, weight: f32, movers: MoverThresholds) -> Look {
-    let (surfaces, worst) = pooled(seg, area);
-    let worst_of = |s: Surface| worst.get(s as usize).copied().unwrap_or(1.0);
-    Look {
-        surfaces,
-        weight,
-        has_person: worst_of(Surface::Person) >= movers.person,
-        has_vehicle: worst_of(Surface::Vehicle) >= movers.vehicle,
+/// What the network says of some neighbouring cells, before it is made a distribution.
+#[derive(Debug)]
+struct Pools {
+    len: usize,
+    /// Sum over the touched pixels, weighted by how much of each is covered.
+    sums: Beliefs,
+    /// Largest probability of each surface.
+    worst: Beliefs,
+    /// Sum of the weights.
+    covered: Lanes,
+    /// How much each look tells.
+    weight: Lanes,
+}
+
+impl Pools {
+    const fn new() -> Self {
+        Self {
+            len: 0,
+            sums: [[0.0; LANES]; Surface::COUNT],
+            worst: [[0.0; LANES]; Surface::COUNT],
+            covered: [1.0; LANES],
+            weight: [0.0; LANES],
+        }
+    }
+
+    /// Adds a cell: the pixels that its area touches. Nothing is added beyond [`LANES`].
+    fn add(&mut self, seg: &SegmentationMap, area: &Area, weight: f32) {
+        let mut sums = [0.0_f32; Surface::COUNT];
+        let mut worst = [0.0_f32; Surface::COUNT];
+        let mut covered = 0.0_f32;
+        let (first_u, last_u) = touched(area.u0, area.u1, seg.width);
+        let (first_v, last_v) = touched(area.v0, area.v1, seg.height);
+        for v in first_v..=last_v {
+            let tall = overlap(v, area.v0, area.v1);
+            let row = v * seg.width;
+            let range = Surface::COUNT * (row + first_u)..Surface::COUNT * (row + last_u + 1);
+            let pixels = seg.surfaces.get(range).unwrap_or_default();
+            let (pixels, _) = pixels.as_chunks::<{ Surface::COUNT }>();
+            for (u, pixel) in (first_u..=last_u).zip(pixels) {
+                let share = tall * overlap(u, area.u0, area.u1);
+                for ((m, w), &p) in sums.iter_mut().zip(&mut worst).zip(pixel) {
+                    *m += share * p;
+                    *w = greater(p, *w);
+                }
+                covered += share;
+            }
+        }
+        let lane = self.len;
+        let lanes = self.sums.iter_mut().zip(&mut self.worst);
+        for ((s, w), (sum, worst)) in lanes.zip(sums.into_iter().zip(worst)) {
+            if let (Some(s), Some(w)) = (s.get_mut(lane), w.get_mut(lane)) {
+                (*s, *w) = (sum, worst);
+            }
+        }
+        if let (Some(c), Some(w)) = (self.covered.get_mut(lane), self.weight.get_mut(lane)) {
+            (*c, *w) = (covered, weight);
+            self.len += 1;
+        }
+    }
+
+    /// Makes the sums distributions; unknown where the segmentation map is not usable.
+    fn settle(&mut self, movers: MoverThresholds, looks: &mut Looks) {
+        let mut total = [0.0_f32; LANES];
+        let mut least = [0.0_f32; LANES];
+        let kinds = self.sums.iter().zip(&self.worst).zip(Surface::ALL);
+        for (out, ((sums, worst), surface)) in looks.surfaces.iter_mut().zip(kinds) {
+            let is_worst_case = WORST_CASE.contains(&surface);
+            let given = sums.iter().zip(worst).zip(&self.covered);
+            let own = out.iter_mut().zip(&mut total).zip(&mut least);
+            for (((p, total), least), ((sum, worst), covered)) in own.zip(given) {
+                let mean = sum / covered;
+                let most = greater(*worst, mean);
+                *p = if is_worst_case { most } else { mean };
+                *total += *p;
+                *least = if *p < *least { *p } else { *least };
+            }
+        }
+        for (out, unknown) in looks.surfaces.iter_mut().zip(UNKNOWN) {
+            for ((p, total), least) in out.iter_mut().zip(&total).zip(&least) {
+                *p = if is_usable(*total, *least) {
+                    *p / total
+                } else {
+                    unknown
+                };
+            }
+        }
+        looks.len = self.len;
+        looks.weight = self.weight;
+        let reach = |out: &mut [bool; LANES], surface: Surface, threshold: f32| {
+            let worst = self.worst.get(surface as usize);
+            let usable = total.iter().zip(&least);
+            for ((out, p), (total, least)) in
+                out.iter_mut().zip(worst.into_iter().flatten()).zip(usable)
+            {
+                *out = is_usable(*total, *least) && *p >= threshold;
+            }
+        };
+        reach(&mut looks.has_person, Surface::Person, movers.person);
+        reach(&mut looks.has_vehicle, Surface::Vehicle, movers.vehicle);
     }
 }
 
-/// The pooled distribution and the largest probability of each surface; unknown when the map is not usable there.
-fn pooled(seg: &SegmentationMap, area: &Area) -> (Belief, Belief) {
-    let mut mean = [0.0_f32; Surface::COUNT];
-    let mut worst = [0.0_f32; Surface::COUNT];
-    let mut covered = 0.0_f32;
-    let (first_u, last_u) = touched(area.u0, area.u1, seg.width);
-    let (first_v, last_v) = touched(area.v0, area.v1, seg.height);
-    for v in first_v..=last_v {
-        let tall = overlap(v, area.v0, area.v1);
-        let row = v * seg.width;
-        let range = Surface::COUNT * (row + first_u)..Surface::COUNT * (row + last_u + 1);
-        let (pixels, _) = seg
-            .surfaces
-            .get(range)
-            .unwrap_or_default()
-            .as_chunks::<{ Surface::COUNT }>();
-        for (u, pixel) in (first_u..=last_u).zip(pixels) {
-            let share = tall * overlap(u, area.u0, area.u1);
-            for ((m, w), &p) in mean.iter_mut().zip(&mut worst).zip(pixel) {
-                *m += share * p;
-                *w = w.max(p);
-            }
-            covered += share;
-        }
-    }
-    for m in &mut mean {
-        *m /= covered;
-    }
-    for s in WORST_CASE {
-        if let (Some(m), Some(w)) = (mean.get_mut(s as usize), worst.get(s as usize)) {
-            *m = m.max(*w);
-        }
-    }
-    let sum: f32 = mean.iter().sum();
-    let is_usable = sum > 0.5 && sum.is_finite() && mean.iter().all(|m| *m >= 0.0);
-    if is_usable {
-        (mean.map(|m| m / sum), worst)
-    } else {
-        (UNKNOWN, UNKNOWN)
-    }
+/// Whether a sum of probabilities and the least of them can be those of a distribution.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, it vectorises"
+)]
+fn is_usable(total: f32, least: f32) -> bool {
+    (total > 0.5) & (total < f32::INFINITY) & (least >= 0.0)
+}
+
+/// The first one if it is greater; one instruction, and what is no number changes nothing, as with `max`.
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// First and last pixel that an interval touches, inside `0..count`.
 fn touched(from: f32, to: f32, count: usize) -> (usize, usize) {
-    let end = count.saturating_sub(1);
-    let first = (from.max(0.0) as usize).min(end);
-    let last = (to.max(0.0).ceil() as usize).saturating_sub(1).min(end);
-    (first, last.max(first))
+    // 32 bits are quicker to convert, and no map has more pixels along a side.
+    let end = count.saturating_sub(1) as i32;
+    let (first, whole) = (from as i32, to as i32);
+    let last = whole + i32::from(to > whole as f32) - 1;
+    let first = first.clamp(0, end);
+    (first as usize, last.clamp(first, end) as usize)
 }
 
 /// Length of pixel `i` inside an interval; a hair for an interval without length.
 fn overlap(i: usize, from: f32, to: f32) -> f32 {
-    let start = i as f32;
+    let start = i as i32 as f32;
     ((start + 1.0).min(to) - start.max(from)).max(1e-6)
 }

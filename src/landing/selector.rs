@@ -24,6 +24,8 @@ pub(super) struct Selector {
     needed_m: f64,
     /// Cheap score of each cell of the zone; 0 where no site can be.
     rough: Vec<f32>,
+    /// The best of each row of the zone, and its column.
+    row_best: Vec<(f32, usize)>,
     best: Vec<Place>,
 }
 
@@ -33,6 +35,7 @@ impl Selector {
             config: config.select.clone(),
             needed_m: config.disc_radius_m(),
             rough: vec![0.0; side * side],
+            row_best: Vec::with_capacity(side),
             best: Vec::with_capacity(Self::shortlist(&config.select)),
         }
     }
@@ -53,10 +56,10 @@ impl Selector {
         self.best.clear();
         let zone = survey.zone();
         for _ in 0..Self::shortlist(&self.config) {
-            let Some(index) = self.highest(zone.len()) else {
+            let Some((row, column)) = self.highest() else {
                 break;
             };
-            let id = zone.cell(index / zone.columns, index % zone.columns);
+            let id = zone.cell(row, column);
             if let Some(place) = self.place(survey, stand, id) {
                 self.best.push(place);
             }
@@ -111,15 +114,30 @@ impl Selector {
 
     fn rank_roughly(&mut self, survey: &Survey, stand: &Standpoint) {
         let zone = survey.zone();
+        let cell_m = survey.cell_m();
         let mut rough = std::mem::take(&mut self.rough);
-        for (slot, id) in rough.iter_mut().zip(zone.cells()) {
-            let is_open = survey.reason(id).is_none() && survey.is_in_picture(id);
-            *slot = 0.0;
-            if is_open {
-                let way_m = stand.distance_m(id.centre(survey.cell_m()));
-                let score = self.rough_score(survey.clearance_m(id), way_m);
-                *slot = (score * f64::from(survey.landable(id))) as f32;
+        self.row_best.clear();
+        for (r, slots) in rough
+            .chunks_exact_mut(zone.columns.max(1))
+            .take(zone.rows)
+            .enumerate()
+        {
+            let row = survey.zone_row(r);
+            let first = zone.cell(r, 0).centre(cell_m);
+            let north2 = (first.north_m - stand.below.north_m).powi(2);
+            let east = first.east_m - stand.below.east_m;
+            let fields = row.clearance.iter().zip(row.landable);
+            let open = row.reject.iter().zip(row.is_inside);
+            for (c, ((slot, (clearance, landable)), (reject, is_inside))) in
+                slots.iter_mut().zip(fields).zip(open).enumerate()
+            {
+                let east = east + c as f64 * cell_m;
+                let way_m = (north2 + east * east).sqrt();
+                let score = self.rough_score(f64::from(*clearance), way_m) * f64::from(*landable);
+                let is_open = reject.is_none() && *is_inside;
+                *slot = if is_open { score as f32 } else { 0.0 };
             }
+            self.row_best.push(highest(slots));
         }
         self.rough = rough;
     }
@@ -131,11 +149,12 @@ impl Selector {
         free / (1.0 + way_m / self.config.far_m)
     }
 
-    fn highest(&self, cells: usize) -> Option<usize> {
+    /// The best cell left; the southernmost, then the westernmost of equals.
+    fn highest(&self) -> Option<(usize, usize)> {
         let mut best = (None, 0.0);
-        for (i, &s) in self.rough.iter().take(cells).enumerate() {
-            if s > best.1 {
-                best = (Some(i), s);
+        for (row, &(score, column)) in self.row_best.iter().enumerate() {
+            if score > best.1 {
+                best = (Some((row, column)), score);
             }
         }
         best.0
@@ -155,6 +174,12 @@ impl Selector {
                     *slot = 0.0;
                 }
             }
+            let row = usize::try_from(north - zone.north).unwrap_or(usize::MAX);
+            let start = row.saturating_mul(zone.columns);
+            let cells = self.rough.get(start..start.saturating_add(zone.columns));
+            if let (Some(best), Some(cells)) = (self.row_best.get_mut(row), cells) {
+                *best = highest(cells);
+            }
         }
     }
 
@@ -166,18 +191,36 @@ impl Selector {
         counts: &mut RejectCounts,
     ) {
         let reach = (self.config.separation_m / survey.cell_m()).ceil() as i32;
-        for id in survey.zone().cells() {
-            if let Some(reason) = survey.reason(id) {
-                counts.add(reason);
-            } else if offered.contains(&id) {
-                // It is offered.
-            } else if offered.iter().any(|o| is_near(*o, id, reach)) {
-                counts.add(SiteReject::Suppressed);
-            } else if !survey.is_in_picture(id) {
-                counts.add(SiteReject::OutsidePicture);
+        let zone = survey.zone();
+        for r in 0..zone.rows {
+            let row = survey.zone_row(r);
+            for (c, (reject, is_inside)) in row.reject.iter().zip(row.is_inside).enumerate() {
+                if let Some(reason) = reject {
+                    counts.add(*reason);
+                    continue;
+                }
+                let id = zone.cell(r, c);
+                // Most cells are far from every site.
+                let mut near = offered
+                    .iter()
+                    .filter(|o| is_near(**o, id, reach))
+                    .peekable();
+                match (near.peek().is_some(), near.any(|o| *o == id)) {
+                    (true, true) => {}
+                    (true, false) => counts.add(SiteReject::Suppressed),
+                    (false, _) if *is_inside => {}
+                    (false, _) => counts.add(SiteReject::OutsidePicture),
+                }
             }
         }
     }
+}
+
+/// The highest of a row of scores and where it stands, the first of equals; 0 when there is none.
+fn highest(scores: &[f32]) -> (f32, usize) {
+    let most = scores.iter().fold(0.0_f32, |a, b| a.max(*b));
+    let at = scores.iter().position(|s| *s >= most);
+    (most, at.unwrap_or(0))
 }
 
 fn is_near(a: CellId, b: CellId, reach: i32) -> bool {
@@ -189,6 +232,9 @@ fn is_near(a: CellId, b: CellId, reach: i32) -> bool {
 fn people_crossed(survey: &Survey, stand: &Standpoint, to: CellId) -> u32 {
     /// Nobody wants a drone to pass nearer overhead, metres.
     const CORRIDOR_M: f64 = 1.0;
+    if !survey.has_person() {
+        return 0;
+    }
     let goal = to.centre(survey.cell_m());
     let steps = (stand.distance_m(goal) / survey.cell_m()).min(2000.0) as u32;
     let (mut groups, mut was_near) = (0, false);
@@ -198,7 +244,7 @@ fn people_crossed(survey: &Survey, stand: &Standpoint, to: CellId) -> u32 {
             north_m: stand.below.north_m + t * (goal.north_m - stand.below.north_m),
             east_m: stand.below.east_m + t * (goal.east_m - stand.below.east_m),
         };
-        let is_near = survey.person_distance_m(CellId::of(at, survey.cell_m())) < CORRIDOR_M;
+        let is_near = survey.is_person_within(CellId::of(at, survey.cell_m()), CORRIDOR_M);
         groups += u32::from(is_near && !was_near);
         was_near = is_near;
     }

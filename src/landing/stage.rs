@@ -4,6 +4,7 @@ mod watch;
 
 use image::RgbImage;
 
+use super::belief::LANES;
 use super::check::{disc_in_picture, is_usable_map, is_usable_view};
 use super::config::{ConfigError, LandingConfig};
 use super::decision::{
@@ -12,7 +13,7 @@ use super::decision::{
 };
 use super::grid::{CellId, CellRect};
 use super::hazard::{entropy as entropy_of, landable, most_believed};
-use super::map::{CellState, SemanticMap};
+use super::map::{CellState, SemanticMap, States};
 use super::monitor::{Monitor, Patch, verdict};
 use super::project::{MoverThresholds, Projector};
 use super::selector::Selector;
@@ -404,12 +405,18 @@ impl Landing {
             )
         };
         let (mut belief, mut entropy, mut count) = (0.0, 0.0, 0.0);
-        for id in CellRect::spanning(corner(-1.0), corner(1.0)).cells() {
+        let rect = CellRect::spanning(corner(-1.0), corner(1.0));
+        let mut states = States::new();
+        for id in rect.cells() {
+            let lane = (id.east - rect.east) as usize % LANES;
+            if lane == 0 {
+                self.map.states(id, LANES, at, &mut states);
+            }
             let c = id.centre(cell_m);
             if (c.north_m - site.north_m).hypot(c.east_m - site.east_m) > site.radius_m {
                 continue;
             }
-            let state = self.map.state(id, at);
+            let state = states.cell(lane);
             if !counts(state.as_ref()) {
                 continue;
             }

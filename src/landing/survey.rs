@@ -1,14 +1,23 @@
 //! The ground around the picture, cell by cell, ready to be searched: hazards, clearance, why a cell cannot hold a site.
 
-use super::clearance::{DistanceTransform, FAR};
+mod answers;
+mod means;
+mod need;
+
+use std::ops::Range;
+
+use super::belief::LANES;
+use super::clearance::{Band, Distances, FAR};
 use super::config::LandingConfig;
 use super::decision::SiteReject;
 use super::grid::{CellId, CellRect};
-use super::hazard::{HazardRule, Hazards, KINDS, firm, landable};
-use super::map::SemanticMap;
+use super::hazard::{HazardRule, Hazards, KINDS, landable_lanes};
+use super::map::{SemanticMap, States};
 use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::time::MonoTime;
+pub(super) use answers::DiscStats;
+use need::Need;
 
 /// Where the vehicle is and how sure it is of that, at the frame's capture.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +47,6 @@ impl Standpoint {
 /// What one cell offers.
 #[derive(Debug, Clone, Copy)]
 struct Ground {
-    landable: f32,
     firm: f32,
     age_s: f32,
     hazards: Hazards,
@@ -46,58 +54,11 @@ struct Ground {
 }
 
 const NOWHERE: Ground = Ground {
-    landable: 0.0,
     firm: 0.0,
     age_s: f32::INFINITY,
     hazards: Hazards::UNKNOWN,
     in_picture: false,
 };
-
-/// Means over a disc.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct DiscStats {
-    /// Mean belief that the ground is landable.
-    pub(super) mean: f32,
-    /// The least believed cell.
-    pub(super) worst: f32,
-    /// Mean belief that it is hard.
-    pub(super) firm: f32,
-    /// Mean age of the last look, seconds.
-    pub(super) age_s: f32,
-    /// Time since any part of it was last looked at, seconds.
-    pub(super) youngest_s: f32,
-    /// No cell has a hazard.
-    pub(super) is_clean: bool,
-    /// Distance from its centre to the nearest hazard after its buffer, metres, at most 1000.
-    pub(super) clearance_m: f64,
-}
-
-impl DiscStats {
-    const EMPTY: Self = Self {
-        mean: 0.0,
-        worst: 1.0,
-        firm: 0.0,
-        age_s: 0.0,
-        youngest_s: f32::INFINITY,
-        is_clean: true,
-        clearance_m: 0.0,
-    };
-
-    fn take(&mut self, g: &Ground) {
-        self.mean += g.landable;
-        self.firm += g.firm;
-        self.age_s += g.age_s;
-        self.worst = self.worst.min(g.landable);
-        self.youngest_s = self.youngest_s.min(g.age_s);
-        self.is_clean &= g.hazards.is_empty();
-    }
-
-    fn divide(&mut self, count: f32) {
-        self.mean /= count;
-        self.firm /= count;
-        self.age_s /= count;
-    }
-}
 
 /// Owns all memory for the search window.
 #[derive(Debug)]
@@ -105,24 +66,44 @@ pub(super) struct Survey {
     rule: HazardRule,
     config: LandingConfig,
     cell_m: f64,
+    /// The window: everything that bears on a site.
     rect: CellRect,
+    /// The part of it that is judged: the zone and the watched cell.
+    judged: CellRect,
     zone: CellRect,
     ground: Vec<Ground>,
-    /// Distance to the nearest hazard after its buffer, metres.
+    landable: Vec<f32>,
+    /// Distances to each kind of hazard that is there, in the order of [`KINDS`]; and to cells out of the picture.
+    kinds: [Distances; KINDS.len()],
+    outside: Distances,
+    present: Hazards,
+    /// Distance kept from each kind, metres.
+    buffers: [f32; KINDS.len()],
+    /// Distance to the nearest hazard after its buffer, metres; no more than [`FAR`] where it no longer matters.
     clearance: Vec<f32>,
-    /// Clearance that a site needs there, metres.
-    need: Vec<f32>,
-    /// Distance to the nearest person, metres.
-    person: Vec<f32>,
-    /// Distance to the nearest cell that is not in the picture, metres.
-    inside: Vec<f32>,
+    /// The disc lies wholly inside the picture.
+    is_inside: Vec<bool>,
     /// First reason against the cell.
     reject: Vec<Option<SiteReject>>,
     /// Sum of `landable` from the row's start up to and without the cell.
     prefix: Vec<f32>,
     /// Half width of the disc that must be free, in cells, by distance from its middle row.
     halves: Vec<usize>,
-    transform: DistanceTransform,
+    band: Band,
+    work: Work,
+}
+
+/// One row in work.
+#[derive(Debug)]
+struct Work {
+    /// Clearance that a site needs there, metres.
+    need: Vec<f32>,
+    clearance: Vec<f32>,
+    /// First kind that is too near, as its place in [`KINDS`]; else their number.
+    first: Vec<u32>,
+    /// Sum of belief over the disc.
+    belief: Vec<f32>,
+    states: States,
 }
 
 impl Survey {
@@ -135,16 +116,27 @@ impl Survey {
             config: config.clone(),
             cell_m: config.map.cell_m,
             rect: CellRect::default(),
+            judged: CellRect::default(),
             zone: CellRect::default(),
             ground: vec![NOWHERE; cells],
+            landable: vec![0.0; cells],
+            kinds: KINDS.map(|_| Distances::new(cells)),
+            outside: Distances::new(cells),
+            present: Hazards::default(),
+            buffers: [0.0; KINDS.len()],
             clearance: vec![0.0; cells],
-            need: vec![FAR; cells],
-            person: vec![FAR; cells],
-            inside: vec![0.0; cells],
+            is_inside: vec![false; cells],
             reject: vec![None; cells],
             prefix: vec![0.0; cells + side],
             halves: Vec::with_capacity(side + 1),
-            transform: DistanceTransform::new(cells, side),
+            band: Band::new(side),
+            work: Work {
+                need: vec![FAR; side],
+                clearance: vec![FAR; side],
+                first: vec![0; side],
+                belief: vec![0.0; side],
+                states: States::new(),
+            },
         }
     }
 
@@ -166,32 +158,72 @@ impl Survey {
         at: MonoTime,
     ) {
         self.place(map, (footprint, watched), stand);
-        let last = (
-            self.rect.rows.wrapping_sub(1),
-            self.rect.columns.wrapping_sub(1),
-        );
-        let mut slots = self.ground.iter_mut();
-        for r in 0..self.rect.rows {
-            for c in 0..self.rect.columns {
-                // The ring stands for everything beyond: never trusted.
-                let is_ring = r == 0 || c == 0 || r == last.0 || c == last.1;
-                let state = (!is_ring)
-                    .then(|| map.state(self.rect.cell(r, c), at))
-                    .flatten();
-                if let Some(slot) = slots.next() {
-                    *slot = state.map_or(NOWHERE, |s| Ground {
-                        landable: landable(&s),
-                        firm: firm(&s),
-                        age_s: s.age_s,
-                        hazards: self.rule.of(&s),
-                        in_picture: s.in_picture,
-                    });
-                }
-            }
-        }
+        self.take_in(map, at);
         self.sum_rows();
         self.measure(stand);
         self.judge(stand);
+    }
+
+    /// Reads the window's cells off the map. The ring around it stands for everything beyond: never trusted.
+    fn take_in(&mut self, map: &SemanticMap, at: MonoTime) {
+        let (rows, columns) = (self.rect.rows, self.rect.columns);
+        if columns == 0 {
+            return;
+        }
+        self.present = Hazards::UNKNOWN;
+        for r in 0..rows {
+            let span = r * columns..(r + 1) * columns;
+            if let (Some(ground), Some(landable)) = (
+                self.ground.get_mut(span.clone()),
+                self.landable.get_mut(span.clone()),
+            ) {
+                ground.fill(NOWHERE);
+                landable.fill(0.0);
+            }
+            if r > 0 && r + 1 < rows {
+                self.take_in_row(map, r, (span.start + 1..span.end - 1, at));
+            }
+        }
+    }
+
+    /// Reads the cells of a row at these places.
+    fn take_in_row(&mut self, map: &SemanticMap, row: usize, (span, at): (Range<usize>, MonoTime)) {
+        let (Some(ground), Some(beliefs)) = (
+            self.ground.get_mut(span.clone()),
+            self.landable.get_mut(span),
+        ) else {
+            return;
+        };
+        let chunks = ground.chunks_mut(LANES).zip(beliefs.chunks_mut(LANES));
+        for (chunk, (ground, beliefs)) in chunks.enumerate() {
+            let first = self.rect.cell(row, 1 + chunk * LANES);
+            let states = &mut self.work.states;
+            map.states(first, ground.len(), at, states);
+            if !states.memory.iter().any(|m| m.is_seen) {
+                continue;
+            }
+            let mut hazards = [Hazards::UNKNOWN; LANES];
+            self.rule.of(states, &mut hazards);
+            let [firm, ..] = &states.beliefs;
+            let landable = landable_lanes(&states.beliefs);
+            let numbers = landable.iter().zip(firm).zip(&states.times.age_s);
+            let cells = states.memory.iter().zip(hazards).zip(numbers);
+            for ((slot, belief), ((memory, hazards), ((landable, firm), age_s))) in
+                ground.iter_mut().zip(beliefs).zip(cells)
+            {
+                if !memory.is_seen {
+                    continue;
+                }
+                self.present = self.present.and(hazards);
+                *belief = *landable;
+                *slot = Ground {
+                    firm: *firm,
+                    age_s: *age_s,
+                    hazards,
+                    in_picture: memory.in_picture,
+                };
+            }
+        }
     }
 
     /// Chooses the rectangles: sites are searched in the zone, hazards as far around it and around the watched cell as a
@@ -212,9 +244,9 @@ impl Survey {
         let margin = cells(self.config.select.search_margin_m);
         self.zone = footprint.grown(margin).intersection(&map.seen());
         let watched = watched.map_or(CellRect::default(), |id| CellRect::spanning(id, id));
+        self.judged = self.zone.union(&watched.intersection(&map.seen()));
         self.rect = self
-            .zone
-            .union(&watched.intersection(&map.seen()))
+            .judged
             .grown(cells(reach))
             .intersection(&map.seen())
             .grown(1);
@@ -225,15 +257,15 @@ impl Survey {
         if columns == 0 {
             return;
         }
-        let rows = self.ground.chunks_exact(columns).take(self.rect.rows);
+        let rows = self.landable.chunks_exact(columns).take(self.rect.rows);
         for (row, sums) in rows.zip(self.prefix.chunks_exact_mut(columns + 1)) {
             let mut sum = 0.0;
             let mut sums = sums.iter_mut();
-            for g in row {
+            for p in row {
                 if let Some(s) = sums.next() {
                     *s = sum;
                 }
-                sum += g.landable;
+                sum += p;
             }
             if let Some(s) = sums.next() {
                 *s = sum;
@@ -241,40 +273,130 @@ impl Survey {
         }
     }
 
-    /// Clearance over all kinds, and the first kind that is too near.
+    /// Clearance over all kinds, the first kind that is too near, and whether the disc lies inside the picture.
     fn measure(&mut self, stand: &Standpoint) {
-        let (count, columns) = (self.rect.len(), self.rect.columns);
-        let cell_m = self.cell_m as f32;
-        let ground = self.ground.get(..count).unwrap_or_default();
-        let outside = ground.iter().map(|g| !g.in_picture);
-        let inside = self.transform.run(columns, cell_m, outside);
-        copy(&mut self.inside, inside);
-        self.clearance.iter_mut().take(count).for_each(|c| *c = FAR);
-        self.reject.iter_mut().take(count).for_each(|r| *r = None);
-        self.person.iter_mut().take(count).for_each(|p| *p = FAR);
-        let need = Need::new(&self.config, self.cell_m, stand);
-        for (slot, id) in self.need.iter_mut().zip(self.rect.cells()) {
-            *slot = need.at(id);
+        let columns = self.rect.columns;
+        let ground = self.ground.get(..self.rect.len()).unwrap_or_default();
+        self.outside
+            .fill(columns, ground.iter().map(|g| !g.in_picture));
+        self.buffers = KINDS.map(|k| self.config.hazard.buffer_m(k, stand.height_m) as f32);
+        for (kind, distances) in KINDS.into_iter().zip(&mut self.kinds) {
+            if self.present.contains(kind) {
+                distances.fill(columns, ground.iter().map(|g| g.hazards.contains(kind)));
+            }
         }
-        for kind in KINDS {
-            if !ground.iter().any(|g| g.hazards.contains(kind)) {
+        let need = Need::new(&self.config, self.cell_m, stand);
+        let corners = [self.judged.first(), self.judged.last()];
+        let corners = corners.map(|a| {
+            corners.map(|b| {
+                need.at(CellId {
+                    north: a.north,
+                    east: b.east,
+                })
+            })
+        });
+        // Clearance beyond this no longer matters to anything.
+        let enough = self.config.disc_radius_m() + self.config.select.enough_clearance_m;
+        let most = corners
+            .as_flattened()
+            .iter()
+            .fold(enough as f32, |a, b| a.max(*b));
+        for row in 0..self.judged.rows {
+            self.measure_row(self.judged.cell(row, 0), &need, most);
+        }
+    }
+
+    fn measure_row(&mut self, first: CellId, need: &Need, most_m: f32) {
+        let (row, part, span) = self.known_part(first);
+        let first = CellId {
+            east: self.rect.east + part.start as i32,
+            ..first
+        };
+        let cell_m = self.cell_m as f32;
+        let reach = |m: f32| (m / cell_m + 0.5).ceil().min(1e4) as usize;
+        let n = part.len();
+        let (Some(needs), Some(clears), Some(firsts)) = (
+            self.work.need.get_mut(..n),
+            self.work.clearance.get_mut(..n),
+            self.work.first.get_mut(..n),
+        ) else {
+            return;
+        };
+        need.along(first, needs);
+        clears.fill(FAR);
+        firsts.fill(KINDS.len() as u32);
+        let kinds = self.kinds.iter().zip(self.buffers).zip(KINDS).enumerate();
+        for (index, ((distances, buffer), kind)) in kinds {
+            if !self.present.contains(kind) {
                 continue;
             }
-            let buffer = self.config.hazard.buffer_m(kind, stand.height_m) as f32;
-            let is_hazard = ground.iter().map(|g| g.hazards.contains(kind));
-            let distance = self.transform.run(columns, cell_m, is_hazard);
-            if kind == Surface::Person {
-                copy(&mut self.person, distance);
-            }
-            let fields = self.clearance.iter_mut().zip(&mut self.reject);
-            for ((d, need), (clear, reject)) in distance.iter().zip(&self.need).zip(fields) {
-                let after = (d - buffer).max(0.0);
+            let squared = self
+                .band
+                .row(distances, row, part.clone(), reach(most_m + buffer));
+            let Some(squared) = squared else { continue };
+            let fields = clears.iter_mut().zip(firsts.iter_mut()).zip(needs.iter());
+            for (d, ((clear, first), need)) in squared.iter().zip(fields) {
+                let after = (d.sqrt() * cell_m - buffer).max(0.0);
                 *clear = clear.min(after);
-                if reject.is_none() && after < *need {
-                    *reject = Some(near(kind));
-                }
+                *first = (*first).min(if after < *need {
+                    index as u32
+                } else {
+                    u32::MAX
+                });
             }
         }
+        let radius_m = self.config.disc_radius_m();
+        let inside = self
+            .band
+            .row(&self.outside, row, part, reach(radius_m as f32));
+        let (Some(is_inside), Some(clearance), Some(reject)) = (
+            self.is_inside.get_mut(span.clone()),
+            self.clearance.get_mut(span.clone()),
+            self.reject.get_mut(span),
+        ) else {
+            return;
+        };
+        is_inside.fill(true);
+        for (is_inside, d) in is_inside.iter_mut().zip(inside.unwrap_or_default()) {
+            *is_inside = f64::from(d.sqrt() * cell_m) >= radius_m;
+        }
+        clearance.copy_from_slice(clears);
+        for (slot, first) in reject.iter_mut().zip(firsts) {
+            *slot = KINDS.get(*first as usize).map(|k| near(*k));
+        }
+    }
+
+    /// Of a row of the judged cells, the part that is not unknown ground at both ends, as [`Self::part`] has it. The ends
+    /// are turned away: nothing else about them matters.
+    fn known_part(&mut self, first: CellId) -> (usize, Range<usize>, Range<usize>) {
+        let (row, part, span) = self.part(first);
+        if let (Some(is_inside), Some(clearance), Some(reject)) = (
+            self.is_inside.get_mut(span.clone()),
+            self.clearance.get_mut(span.clone()),
+            self.reject.get_mut(span.clone()),
+        ) {
+            is_inside.fill(false);
+            clearance.fill(0.0);
+            reject.fill(Some(SiteReject::Unknown));
+        }
+        let ground = self.ground.get(span.clone()).unwrap_or_default();
+        let is_known = |g: &Ground| !g.hazards.contains(Surface::Unknown);
+        let west = ground.iter().position(is_known).unwrap_or(ground.len());
+        let end = ground.iter().rposition(is_known).map_or(west, |i| i + 1);
+        (
+            row,
+            part.start + west..part.start + end,
+            span.start + west..span.start + end,
+        )
+    }
+
+    /// A row of the judged cells: its number in the window, its columns there, and their places in the window's memory.
+    fn part(&self, first: CellId) -> (usize, Range<usize>, Range<usize>) {
+        let row = (first.north - self.rect.north) as usize;
+        let column = (first.east - self.rect.east) as usize;
+        let part = column..column + self.judged.columns;
+        let start = row * self.rect.columns;
+        (row, part.clone(), start + part.start..start + part.end)
     }
 
     /// The reasons that need more than a distance: not seen at all (first of all), and belief over the disc.
@@ -285,18 +407,23 @@ impl Survey {
         self.halves
             .extend((0..=reach).map(|off| half_width(reach, off)));
         let min = self.config.select.min_disc_belief as f32;
-        for i in 0..self.rect.len() {
-            let Some(g) = self.ground.get(i) else { return };
-            let reason = if g.hazards.contains(Surface::Unknown) {
-                Some(SiteReject::Unknown)
-            } else {
-                match self.reject.get(i).copied().flatten() {
-                    None if self.mean_belief(i) < min => Some(SiteReject::LowBelief),
-                    other => other,
-                }
+        for r in 0..self.judged.rows {
+            let (row, part, span) = self.part(self.judged.cell(r, 0));
+            let is_open = |s: &[Option<SiteReject>]| s.iter().any(Option::is_none);
+            if self.reject.get(span.clone()).is_some_and(is_open) {
+                self.mean_beliefs(row, &part);
+            }
+            let (Some(reject), Some(ground)) =
+                (self.reject.get_mut(span.clone()), self.ground.get(span))
+            else {
+                return;
             };
-            if let Some(slot) = self.reject.get_mut(i) {
-                *slot = reason;
+            for ((slot, g), belief) in reject.iter_mut().zip(ground).zip(&self.work.belief) {
+                if g.hazards.contains(Surface::Unknown) {
+                    *slot = Some(SiteReject::Unknown);
+                } else if slot.is_none() && *belief < min {
+                    *slot = Some(SiteReject::LowBelief);
+                }
             }
         }
     }
@@ -306,164 +433,6 @@ impl Survey {
         ((self.config.disc_radius_m() + error_m) / self.cell_m)
             .ceil()
             .min(1e4) as usize
-    }
-
-    /// Mean belief over the disc around a cell; 0 where the disc leaves the window.
-    fn mean_belief(&self, index: usize) -> f32 {
-        let columns = self.rect.columns;
-        let (row, column) = (index / columns, index % columns);
-        let (mut sum, mut count) = (0.0, 0);
-        for (off, &half) in self.halves.iter().enumerate() {
-            let (from, to) = (
-                column.saturating_sub(half),
-                (column + half + 1).min(columns),
-            );
-            for r in [row.wrapping_sub(off), row + off] {
-                if r >= self.rect.rows {
-                    return 0.0;
-                }
-                let sums = self.prefix.get(r * (columns + 1)..(r + 1) * (columns + 1));
-                let at = |c: usize| sums.and_then(|s| s.get(c)).copied();
-                let (Some(a), Some(b)) = (at(from), at(to)) else {
-                    return 0.0;
-                };
-                sum += b - a;
-                count += to - from;
-                if off == 0 {
-                    break;
-                }
-            }
-        }
-        sum / count.max(1) as f32
-    }
-
-    /// Means and extremes over the disc of a site, one cell more than its radius on every side.
-    pub(super) fn disc(&self, id: CellId) -> Option<DiscStats> {
-        let reach = self.reach(0.0) as i32;
-        let mut stats = DiscStats::EMPTY;
-        let mut count = 0.0_f32;
-        for dn in -reach..=reach {
-            let half = half_width(reach as usize, dn.unsigned_abs() as usize) as i32;
-            for de in -half..=half {
-                stats.take(self.ground.get(self.rect.index(CellId {
-                    north: id.north + dn,
-                    east: id.east + de,
-                })?)?);
-                count += 1.0;
-            }
-        }
-        stats.divide(count);
-        stats.clearance_m = self.clearance_m(id);
-        Some(stats)
-    }
-
-    /// The part of a disc that is in the picture, for a picture smaller than the disc; `None` when there is none. Outside
-    /// the picture, ground seen before is danger for what it was seen to be, not for having been forgotten.
-    pub(super) fn part_in_picture(&self, id: CellId, height_m: f64) -> Option<DiscStats> {
-        let buffers = KINDS.map(|k| (k, self.config.hazard.buffer_m(k, height_m)));
-        let radius_m = self.config.disc_radius_m();
-        let mut stats = DiscStats::EMPTY;
-        let (mut clearance_m, mut count) = (1000.0_f64, 0.0_f32);
-        for (cell, g) in self.rect.cells().zip(&self.ground) {
-            let (dn, de) = (
-                f64::from(cell.north - id.north),
-                f64::from(cell.east - id.east),
-            );
-            if g.in_picture && dn.hypot(de) * self.cell_m <= radius_m {
-                stats.take(g);
-                count += 1.0;
-            }
-            let is_forgotten = !g.in_picture && g.age_s.is_finite();
-            if g.hazards.is_empty() {
-                continue;
-            }
-            let to_edge = |d: f64| (d.abs() - 0.5).max(0.0);
-            let away_m = to_edge(dn).hypot(to_edge(de)) * self.cell_m;
-            for (kind, buffer_m) in buffers {
-                let counts = kind != Surface::Unknown || !is_forgotten;
-                if counts && g.hazards.contains(kind) {
-                    clearance_m = clearance_m.min((away_m - buffer_m).max(0.0));
-                }
-            }
-        }
-        stats.divide(count);
-        stats.clearance_m = clearance_m;
-        (count > 0.0).then_some(stats)
-    }
-
-    /// First reason against a site centred there, or none; unknown outside the zone.
-    pub(super) fn reason(&self, id: CellId) -> Option<SiteReject> {
-        if !self.zone.contains(id) {
-            return Some(SiteReject::Unknown);
-        }
-        self.reason_anywhere(id)
-    }
-
-    /// The same, also outside the zone; unknown outside the window.
-    pub(super) fn reason_anywhere(&self, id: CellId) -> Option<SiteReject> {
-        match self.rect.index(id).and_then(|i| self.reject.get(i)) {
-            Some(reason) => *reason,
-            None => Some(SiteReject::Unknown),
-        }
-    }
-
-    /// Distance to the nearest hazard after its buffer, metres; 0 outside the window, at most 1000.
-    pub(super) fn clearance_m(&self, id: CellId) -> f64 {
-        f64::from(self.value(&self.clearance, id, 0.0)).min(1000.0)
-    }
-
-    /// Distance to the nearest person or animal, metres; far outside the window.
-    pub(super) fn person_distance_m(&self, id: CellId) -> f64 {
-        f64::from(self.value(&self.person, id, FAR))
-    }
-
-    /// Whether a site's disc lies wholly inside the last picture.
-    pub(super) fn is_in_picture(&self, id: CellId) -> bool {
-        f64::from(self.value(&self.inside, id, 0.0)) >= self.config.disc_radius_m()
-    }
-
-    /// Belief that a cell is landable; 0 outside the window.
-    pub(super) fn landable(&self, id: CellId) -> f32 {
-        let ground = self.rect.index(id).and_then(|i| self.ground.get(i));
-        ground.map_or(0.0, |g| g.landable)
-    }
-
-    fn value(&self, field: &[f32], id: CellId, otherwise: f32) -> f32 {
-        let found = self.rect.index(id).and_then(|i| field.get(i));
-        found.copied().unwrap_or(otherwise)
-    }
-}
-
-/// Clearance that a site needs at a place.
-struct Need {
-    base: f32,
-    per_m: f32,
-    below: [f32; 2],
-    cell_m: f32,
-}
-
-impl Need {
-    fn new(config: &LandingConfig, cell_m: f64, stand: &Standpoint) -> Self {
-        Self {
-            base: (config.disc_radius_m() + stand.error_m) as f32,
-            per_m: stand.error_per_m as f32,
-            below: [
-                (stand.below.north_m / cell_m - 0.5) as f32,
-                (stand.below.east_m / cell_m - 0.5) as f32,
-            ],
-            cell_m: cell_m as f32,
-        }
-    }
-
-    fn at(&self, id: CellId) -> f32 {
-        if self.per_m <= 0.0 {
-            return self.base;
-        }
-        let (dn, de) = (
-            id.north as f32 - self.below[0],
-            id.east as f32 - self.below[1],
-        );
-        self.base + self.per_m * (dn * dn + de * de).sqrt() * self.cell_m
     }
 }
 
@@ -476,12 +445,6 @@ fn near(kind: Surface) -> SiteReject {
         Surface::Vegetation => SiteReject::NearVegetation,
         Surface::Obstacle => SiteReject::NearObstacle,
         Surface::Firm | Surface::Soft | Surface::Unknown => SiteReject::NearUnknown,
-    }
-}
-
-fn copy(to: &mut [f32], from: &[f32]) {
-    for (t, f) in to.iter_mut().zip(from) {
-        *t = *f;
     }
 }
 
