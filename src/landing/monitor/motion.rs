@@ -9,6 +9,10 @@ use crate::geometry::{Pixel, View};
 
 /// Also what moves close to the disc counts: so many radii.
 const AROUND: f64 = 1.5;
+/// And what moves so far around it that somebody on foot could step into it before the next looks: so many radii.
+const FAR_AROUND: f64 = 3.0;
+/// There, this share of what [`AROUND`] asks for is motion: the same person is a smaller part of a larger disc.
+const FAR_SHARE: f64 = 0.5;
 /// How far the poses of two pictures may be wrong against each other, metres on the ground.
 const JITTER_M: f64 = 0.08;
 /// Farthest shift that is searched, pixels; where jitter is more, nothing is claimed.
@@ -49,9 +53,21 @@ impl Monitor {
             let p = pair(x, y)?;
             Some((p.level, self.before.sample(p.x + shift.0, p.y + shift.1)?))
         };
+        let share = self.config.motion_share;
+        [(AROUND, share), (FAR_AROUND, FAR_SHARE * share)]
+            .into_iter()
+            .any(|(radii, share)| self.moved_share((centre, radii * radius), &levels) > share)
+    }
+
+    /// Share of a disc's pixels that differ by more than a shift of a pixel explains; 0 when less than half of them can be compared.
+    fn moved_share(
+        &self,
+        (centre, radius): (Pixel, f64),
+        levels: &impl Fn(usize, usize) -> Option<(f32, f32)>,
+    ) -> f64 {
         // The exposure may have changed: the mean difference is no motion.
         let (mut offset, mut count, mut all) = (0.0, 0_u32, 0_u32);
-        self.in_disc(centre, AROUND * radius, |x, y| {
+        self.in_disc(centre, radius, |x, y| {
             all += 1;
             if let Some((new, old)) = levels(x, y) {
                 offset += new - old;
@@ -59,17 +75,17 @@ impl Monitor {
             }
         });
         if 2 * count < all || count == 0 {
-            return false;
+            return 0.0;
         }
         let offset = offset / count as f32;
         let mut moved = 0_u32;
-        self.in_disc(centre, AROUND * radius, |x, y| {
+        self.in_disc(centre, radius, |x, y| {
             if let Some((new, old)) = levels(x, y) {
                 let beyond = (new - old - offset).abs() - 1.5 * self.now.gradient(x, y);
                 moved += u32::from(f64::from(beyond) > self.config.motion_level);
             }
         });
-        f64::from(moved) > self.config.motion_share * f64::from(count)
+        f64::from(moved) / f64::from(count)
     }
 
     /// The shift of the picture before that fits best around the disc.
