@@ -2,10 +2,10 @@
 //!
 //! One type for all kinds, told apart by their content:
 //!
-//! - `.tlog` of ground stations: `MAVLink` frames with the time of arrival ([`tlog`]);
-//! - `ArduPilot`'s dataflash `.BIN` ([`dataflash`]);
-//! - PX4's `.ulg` ([`ulog`]);
-//! - DJI's `.srt` subtitles ([`srt`]).
+//! - `.tlog` of ground stations: `MAVLink` frames with the time of arrival (`tlog`);
+//! - `ArduPilot`'s dataflash `.BIN` (`dataflash`);
+//! - PX4's `.ulg` (`ulog`);
+//! - DJI's `.srt` subtitles (`srt`).
 //!
 //! Every reader turns what it finds into the messages of an autopilot, and the same decoder that flies believes them or not.
 //! A log that is cut is used as far as it reads.
