@@ -15,6 +15,9 @@ mod live;
 /// Registration of real and drawn pictures.
 #[cfg(test)]
 mod odometry;
+/// Closed-loop flights in virtual time.
+#[cfg(test)]
+mod sim;
 /// Replay beside a flight log: what is read, said and refused.
 #[cfg(test)]
 mod telemetry;
