@@ -230,9 +230,9 @@ impl CampaignSummary {
             })
         };
         self.touchdown_on_danger = rate(&landed, on_danger);
-        // Below 10 m includes the touch-down: the shortest distance bounds the distance there.
         self.touchdown_near_person = rate(&landed, |l| {
-            l.person_min_distance_m.is_some_and(|d| d < 2.0)
+            let person_m = l.touchdown.and_then(|t| t.person_m);
+            person_m.is_some_and(|d| d < 2.0)
         });
     }
 
@@ -346,6 +346,10 @@ mod tests {
             t.surface = Surface::Water;
         }
         lines[1].person_min_distance_m = Some(1.9);
+        lines[2].person_min_distance_m = Some(0.8);
+        if let Some(t) = &mut lines[2].touchdown {
+            t.person_m = Some(1.5);
+        }
         lines[2].takeover = Some(TakeoverLine {
             at_s: 3.0,
             phase: "descending".into(),
@@ -363,7 +367,7 @@ mod tests {
         assert_eq!(s.touchdown_on_danger.count, 1);
         assert_eq!(
             (s.touchdown_near_person.count, s.person_within_2m.count),
-            (1, 1)
+            (1, 2)
         );
         assert_eq!(s.commanded_after_takeover.unwrap().count, 1);
         assert_eq!(s.faults_happened["blur"], 1);

@@ -80,6 +80,8 @@ pub struct TouchdownLine {
     pub miss_m: Option<f64>,
     /// Sinking speed at the ground, metres a second.
     pub sink_m_s: f64,
+    /// Distance to the nearest person at that moment, metres; `None` when nobody was within 20 m.
+    pub person_m: Option<f64>,
 }
 
 /// A fault as it happened.
@@ -241,6 +243,7 @@ pub(crate) mod tests {
                 clear_radius_m: 3.0,
                 miss_m: Some(0.2),
                 sink_m_s: 0.4,
+                person_m: Some(9.0),
             }),
             person_min_distance_m: Some(8.0),
             decisions: 100,

@@ -111,6 +111,7 @@ impl Judge {
             clear_radius_m: self.clear_radius_m(at),
             miss_m: self.chosen.map(|g| rounded(miss(g))),
             sink_m_s: rounded(touchdown.speed_m_s),
+            person_m: self.person_m(touchdown.position, t_s).map(rounded),
         }
     }
 

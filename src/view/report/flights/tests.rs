@@ -23,6 +23,7 @@ fn line(seed: u64) -> FlightLine {
             clear_radius_m: 3.0,
             miss_m: Some(0.2),
             sink_m_s: 0.4,
+            person_m: None,
         }),
         person_min_distance_m: Some(8.0),
         decisions: 100,
