@@ -120,6 +120,8 @@ pub struct HazardConfig {
     pub landable_threshold: f64,
     /// From this belief on a cell holds a person or an animal (probability).
     pub person_threshold: f64,
+    /// What looks like a person but covers less ground than this is an obstacle, square metres.
+    pub person_least_m2: f64,
     /// From this belief on a cell holds a vehicle (probability).
     pub vehicle_threshold: f64,
     /// From this belief on a cell is water (probability).
@@ -135,7 +137,7 @@ pub struct HazardConfig {
 }
 
 impl Default for HazardConfig {
-    /// `person_threshold` and the buffers were chosen on the 27 training pictures that the network was not trained on
+    /// `person_threshold`, `person_least_m2` and the buffers were chosen on the 27 training pictures that the network was not trained on
     /// (`models/fold.json`), never on the val list.
     fn default() -> Self {
         Self {
@@ -149,6 +151,7 @@ impl Default for HazardConfig {
             unknown_buffer_m: 0.0,
             landable_threshold: 0.75,
             person_threshold: 0.35,
+            person_least_m2: 0.1,
             vehicle_threshold: 0.2,
             water_threshold: 0.2,
             structure_threshold: 0.2,
@@ -287,6 +290,10 @@ pub struct MonitorConfig {
     pub motion_level: f64,
     /// Larger moving share of the disc and its surroundings is motion.
     pub motion_share: f64,
+    /// Ground that must have changed for somebody to have moved around the disc, square metres.
+    pub motion_area_m2: f64,
+    /// Whoever moves on open ground nearer than this to the place on which the vehicle comes down makes it wait, metres.
+    pub motion_around_m: f64,
     /// Older pictures are not compared, seconds.
     pub motion_max_age_s: f64,
     /// Range sensor and map may differ by this, metres.
@@ -311,6 +318,8 @@ impl Default for MonitorConfig {
             rough_factor: 2.0,
             motion_level: 30.0,
             motion_share: 0.01,
+            motion_area_m2: 0.1,
+            motion_around_m: 6.0,
             motion_max_age_s: 2.0,
             range_tolerance_m: 1.0,
             range_tolerance_share: 0.15,

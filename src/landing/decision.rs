@@ -223,11 +223,13 @@ pub enum MonitorReason {
     RangeDisagrees = 8,
     /// A person, animal or vehicle inside the disc.
     Occupied = 9,
+    /// Something moves around the watched patch, further off: somebody who could walk into it.
+    MotionAround = 10,
 }
 
 impl MonitorReason {
     /// How many there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
 
     /// All, in index order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -241,6 +243,7 @@ impl MonitorReason {
         Self::Motion,
         Self::RangeDisagrees,
         Self::Occupied,
+        Self::MotionAround,
     ];
 
     /// The key used in files.
@@ -257,6 +260,7 @@ impl MonitorReason {
             Self::Motion => "motion",
             Self::RangeDisagrees => "range_disagrees",
             Self::Occupied => "occupied",
+            Self::MotionAround => "motion_around",
         }
     }
 }

@@ -23,6 +23,7 @@ mod map;
 mod monitor;
 mod project;
 mod selector;
+mod specks;
 mod stage;
 mod survey;
 mod tracker;

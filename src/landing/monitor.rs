@@ -5,7 +5,8 @@
 //! | the whole picture | black, frozen, blurred, over-exposed | WAIT: this picture proves nothing |
 //! | belief inside the disc | low belief, high entropy | WAIT |
 //! | the picture inside the disc | edges that flat ground does not have | ABORT: this is the wrong place |
-//! | the picture before, moved by the known ego-motion | something else moved | ABORT |
+//! | the picture before, moved by the known ego-motion | something else moved in or beside the disc | ABORT |
+//! | the same, on open ground around a watched disc | something moved | WAIT: it may walk into it |
 //! | the range sensor against the map's ground | they disagree | ABORT |
 //! | the network's own pixels inside the disc | a person, animal or vehicle | ABORT |
 
@@ -33,6 +34,8 @@ pub(super) struct Patch {
     /// Centre in the source picture, and the radius that covers the disc, pixels; `None` when it is not to be looked at.
     /// Of a disc that sticks out of the picture, the part inside is judged.
     pub(super) disc_px: Option<(Pixel, f64)>,
+    /// The vehicle is on its way there: what moves around it, further off, counts too.
+    pub(super) is_watched: bool,
 }
 
 /// Owns the small pictures of this frame and the one before.
@@ -142,8 +145,8 @@ impl Monitor {
             if self.is_rough(centre, radius) {
                 found.insert(MonitorReason::RoughTexture);
             }
-            if self.moves(centre, radius, view) {
-                found.insert(MonitorReason::Motion);
+            if let Some(motion) = self.motion(patch, (centre, radius), seg, view) {
+                found.insert(motion);
             }
             if self.is_occupied(patch, seg, view) {
                 found.insert(MonitorReason::Occupied);
@@ -212,12 +215,22 @@ impl Monitor {
     }
 
     /// Visits the pixels of the small picture inside a disc given in the source picture's pixels.
-    fn in_disc(&self, centre: Pixel, radius: f64, mut visit: impl FnMut(usize, usize)) {
+    fn in_disc(&self, centre: Pixel, radius: f64, visit: impl FnMut(usize, usize)) {
+        self.in_disc_by(1, (centre, radius), visit);
+    }
+
+    /// The same, one pixel of so many in each row, and one row of as many.
+    fn in_disc_by(
+        &self,
+        step: usize,
+        (centre, radius): (Pixel, f64),
+        mut visit: impl FnMut(usize, usize),
+    ) {
         let (cx, cy) = (centre.x / self.now.scale, centre.y / self.now.scale);
         let r = (radius / self.now.scale).max(1.0);
         let span = |c: f64, n: usize| {
             let from = (c - r).max(0.0) as usize;
-            from..((c + r).max(0.0).ceil() as usize).min(n)
+            (from..((c + r).max(0.0).ceil() as usize).min(n)).step_by(step.max(1))
         };
         for y in span(cy, self.now.height) {
             for x in span(cx, self.now.width) {
@@ -246,7 +259,8 @@ pub(super) fn verdict(reasons: MonitorReasons) -> Verdict {
         | MonitorReason::BlurredFrame
         | MonitorReason::OverExposed
         | MonitorReason::LowBelief
-        | MonitorReason::HighEntropy => Verdict::Wait,
+        | MonitorReason::HighEntropy
+        | MonitorReason::MotionAround => Verdict::Wait,
         MonitorReason::RoughTexture
         | MonitorReason::Motion
         | MonitorReason::RangeDisagrees

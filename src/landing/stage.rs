@@ -17,6 +17,7 @@ use super::map::{CellState, SemanticMap, States};
 use super::monitor::{Monitor, Patch, verdict};
 use super::project::{MoverThresholds, Projector};
 use super::selector::Selector;
+use super::specks::Specks;
 use super::survey::{Standpoint, Survey};
 use super::tracker::{Moment, Track, Tracker, distance_m};
 use crate::geometry::{GroundPoint, Pixel, View};
@@ -58,6 +59,7 @@ pub struct Observation {
 #[derive(Debug)]
 pub struct Landing {
     config: LandingConfig,
+    specks: Specks,
     projector: Projector,
     map: SemanticMap,
     survey: Survey,
@@ -87,6 +89,7 @@ impl Landing {
             vehicle: config.hazard.vehicle_threshold as f32,
         };
         Ok(Self {
+            specks: Specks::new(movers.person, config.hazard.person_least_m2),
             projector: Projector::new(side, movers, config.map.full_weight_off_nadir_deg),
             survey: Survey::new(&config, side),
             selector: Selector::new(&config, side),
@@ -137,9 +140,10 @@ impl Landing {
         }
         let (stand, speed_mps) = self.standpoint(input.view, seg.captured_at, now);
         self.map.recentre(stand.below);
+        let cleared = self.specks.clear(seg, input.view);
         let footprint = self
             .projector
-            .project(seg, input.view, &mut self.map, seg.captured_at);
+            .project(cleared, input.view, &mut self.map, seg.captured_at);
         Ok(Observation {
             stand,
             speed_mps,
@@ -325,6 +329,7 @@ impl Landing {
             belief,
             entropy,
             disc_px: site.px.map(|[x, y]| (Pixel { x, y }, site.radius_px)),
+            is_watched: false,
         };
         self.monitor
             .judge(&patch, input.segmentation, input.view, input.range_m)

@@ -225,6 +225,9 @@ pub struct DescentConfig {
     pub commit_height_m: Option<f64>,
     /// The same, judged without a range sensor.
     pub commit_height_without_range_m: f64,
+    /// Height from which on LAND or PRECLAND take over, judged by a range sensor; without it: the blind height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub land_height_m: Option<f64>,
     /// Height below which the picture need not hold the disc any more. Without it: for a 70 x 50 degree camera.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blind_height_m: Option<f64>,
@@ -247,6 +250,7 @@ impl Default for DescentConfig {
             longest_s: 300.0,
             commit_height_m: None,
             commit_height_without_range_m: 9.0,
+            land_height_m: None,
             blind_height_m: None,
             blind_longest_s: 15.0,
         }
@@ -300,20 +304,24 @@ impl SupervisorConfig {
         let commit = *d
             .commit_height_m
             .get_or_insert(commit.clamp(lowest, highest));
-        d.blind_height_m
+        let blind = *d
+            .blind_height_m
             .get_or_insert(blind.clamp(0.0, commit.min(checks::BLIND_MAX_M)));
+        d.land_height_m.get_or_insert(blind);
     }
 
-    /// The heights above ground at which the landing is committed to, with a range sensor, and at which it may go on
-    /// blind, metres.
-    pub(super) fn heights_m(&self) -> (f64, f64) {
+    /// The heights above ground at which the landing is committed to and given to LAND or PRECLAND, with a range sensor,
+    /// and at which it may go on blind, metres.
+    pub(super) fn heights_m(&self) -> [f64; 3] {
         let mut fitted = self.clone();
         fitted.fit_to_camera(FieldOfView::default(), 1.0, 3.0);
         let d = fitted.descent;
-        (
-            d.commit_height_m.unwrap_or(checks::COMMIT_RANGE_M.1),
+        let commit_m = d.commit_height_m.unwrap_or(checks::COMMIT_RANGE_M.1);
+        [
+            commit_m,
+            d.land_height_m.unwrap_or(commit_m),
             d.blind_height_m.unwrap_or(0.0),
-        )
+        ]
     }
 }
 

@@ -7,13 +7,13 @@ use super::altimeter::Height;
 use super::facts::{Facts, Place};
 use super::reason::Reason;
 use super::search::SAME_SITE_M;
-use super::state::{After, Approaching, Descending, Holding, State};
+use super::state::{After, Approaching, Descending, Gate, Holding, State};
 use super::target::{Target, Word};
 use super::voice::{At, Orders};
 use super::{Health, SAMPLE_PERIOD_S, Supervisor};
 
-/// Above the last gate by less than this, the commit height is reached, metres.
-const COMMIT_SLACK_M: f64 = 0.5;
+/// Above the commit or the land height by less than this, it is reached, metres.
+pub(super) const COMMIT_SLACK_M: f64 = 0.5;
 /// A climb of less shows nothing new, metres.
 const WORTH_A_CLIMB_M: f64 = 2.0;
 /// Pushed off by more than so many times the allowed offset, it stops going down.
@@ -79,22 +79,42 @@ impl Supervisor {
         let is_over = offset_m <= d.offset_max_m;
         let last_gate_m = self.last_gate_m(&height);
         if is_over && height.low_m <= last_gate_m + COMMIT_SLACK_M {
-            return self.transition_to_committed(s.target, &place, f, orders);
+            return self.transition_to_committed(&s, &place, f, orders);
         }
-        let is_earned = s.gate_m > last_gate_m && s.target.go_at.is_some_and(|at| at > s.earned_by);
-        if is_over && is_earned && height.low_m <= s.gate_m + d.gate_lead_m {
-            s.gate_m = self.next_gate_m(height.low_m.min(s.gate_m + d.gate_lead_m), &height);
-            s.earned_by = s.target.go_at.unwrap_or(s.earned_by);
-        }
-        // Another source of height may move the commit height up, and an edge of the ground the height: the gate rises
-        // with them, so that no setpoint lies further down than one gate.
-        let deepest_m = self.config.descent.gate_max_step_m + self.config.descent.gate_lead_m;
-        s.gate_m = s.gate_m.max(last_gate_m).max(height.low_m - deepest_m);
-        let down_m = place.position.down() + height.low_m - s.gate_m;
-        let to = Vec3::new(s.target.place.north_m, s.target.place.east_m, down_m);
-        self.fly_to(to, f, orders);
+        s.gate = self.sink((&s.target, s.gate), last_gate_m, f, orders);
         self.stream(&s.target, &place, f, orders);
         self.state = State::Descending(s);
+    }
+
+    /// Goes down to the gate, and earns the next one, none below `last_m`, with a newer GO close above it. The caller has
+    /// made sure of a GO.
+    pub(super) fn sink(
+        &mut self,
+        (target, mut gate): (&Target, Gate),
+        last_m: f64,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) -> Gate {
+        let Some((place, height)) = f.place.ok().and_then(|p| Some((p, p.height?))) else {
+            return gate;
+        };
+        let d = &self.config.descent;
+        let is_over = target.distance_m(place.below()) <= d.offset_max_m;
+        let is_earned =
+            gate.height_m > last_m && target.go_at.is_some_and(|at| at > gate.earned_by);
+        if is_over && is_earned && height.low_m <= gate.height_m + d.gate_lead_m {
+            let from_m = height.low_m.min(gate.height_m + d.gate_lead_m);
+            gate.height_m = self.next_gate_m(from_m, last_m);
+            gate.earned_by = target.go_at.unwrap_or(gate.earned_by);
+        }
+        // Another source of height may move the last gate up, and an edge of the ground the height: the gate rises with
+        // them, so that no setpoint lies further down than one gate.
+        let deepest_m = d.gate_max_step_m + d.gate_lead_m;
+        gate.height_m = gate.height_m.max(last_m).max(height.low_m - deepest_m);
+        let down_m = place.position.down() + height.low_m - gate.height_m;
+        let to = Vec3::new(target.place.north_m, target.place.east_m, down_m);
+        self.fly_to(to, f, orders);
+        gate
     }
 
     pub(super) fn hold(&mut self, mut s: Holding, f: &Facts<'_>, orders: &mut Orders) {
@@ -196,11 +216,11 @@ impl Supervisor {
     }
 
     /// The gate below a low height.
-    fn next_gate_m(&self, low_m: f64, height: &Height) -> f64 {
+    fn next_gate_m(&self, low_m: f64, last_m: f64) -> f64 {
         let d = &self.config.descent;
         (d.gate_share * low_m)
             .max(low_m - d.gate_max_step_m)
-            .max(self.last_gate_m(height))
+            .max(last_m)
     }
 
     /// One sample of the target stream, from the world-fixed site, when it is time. The caller has made sure of a GO.
@@ -263,7 +283,10 @@ impl Supervisor {
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
-        let gate_m = self.next_gate_m(height.low_m, height);
+        let gate = Gate {
+            height_m: self.next_gate_m(height.low_m, self.last_gate_m(height)),
+            earned_by: target.go_at.unwrap_or(f.now),
+        };
         orders.say(
             Severity::Notice,
             format_args!(
@@ -272,15 +295,7 @@ impl Supervisor {
                 At(target.place)
             ),
         );
-        self.descend(
-            Descending {
-                target,
-                gate_m,
-                earned_by: target.go_at.unwrap_or(f.now),
-            },
-            f,
-            orders,
-        );
+        self.descend(Descending { target, gate }, f, orders);
     }
 
     /// Stops here at once; the target stream ends with it.

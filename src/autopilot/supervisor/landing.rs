@@ -5,9 +5,11 @@ use crate::geometry::Vec3;
 use crate::vehicle::{AutopilotKind, Mode};
 
 use super::Supervisor;
+use super::altimeter::Height;
 use super::facts::{Facts, Place};
+use super::flight::COMMIT_SLACK_M;
 use super::reason::Reason;
-use super::state::{Aborted, After, Committed, State};
+use super::state::{Aborted, After, Committed, Descending, State};
 use super::target::{Target, Word};
 use super::voice::{At, Orders};
 
@@ -51,6 +53,13 @@ impl Supervisor {
             return self.transition_to_aborted(reason, After::HandBack, f, orders);
         }
         self.state = State::Committed(s);
+        if let (true, true, Ok(place)) = (is_go, self.may_glide(&s, height), f.place) {
+            s.gate = self.sink((&s.target, s.gate), self.land_m, f, orders);
+            s.down_m = place.position.down();
+            self.stream(&s.target, &place, f, orders);
+            self.state = State::Committed(s);
+            return;
+        }
         let is_asking = !is_shown && is_go;
         if is_asking {
             let stay = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
@@ -64,6 +73,15 @@ impl Supervisor {
         }
     }
 
+    /// Above the land height, by a measured one, it still goes down by gates: where they are the last word silence stops the
+    /// vehicle, and it comes down faster than LAND does.
+    fn may_glide(&self, s: &Committed, height: Option<Height>) -> bool {
+        let is_guided = self.grip.is_some_and(|g| g.is_shown(Mode::Guided));
+        let is_high =
+            height.is_some_and(|h| h.is_measured && h.low_m > self.land_m + COMMIT_SLACK_M);
+        is_guided && is_high && !s.is_low
+    }
+
     /// Below the blind height silence is no reason to stop, for a while after the last GO.
     fn may_go_on_blind(&self, s: &Committed, f: &Facts<'_>) -> bool {
         let since_go_s = s.target.go_at.map(|at| f.now.secs_since(at));
@@ -72,11 +90,12 @@ impl Supervisor {
 
     pub(super) fn transition_to_committed(
         &mut self,
-        target: Target,
+        s: &Descending,
         place: &Place,
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
+        let target = s.target;
         let height_m = place.height.map_or(0.0, |h| h.metres);
         orders.say(
             Severity::Notice,
@@ -89,6 +108,7 @@ impl Supervisor {
             Committed {
                 target,
                 since: f.now,
+                gate: s.gate,
                 down_m: place.position.down(),
                 is_low: false,
             },

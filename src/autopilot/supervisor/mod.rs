@@ -13,9 +13,11 @@
 //! How it goes down:
 //! - Approach and descent are position setpoints, each no lower than the next *gate*. When everything falls silent the
 //!   vehicle stops at the last one. A gate is earned by a GO that is newer than the one that earned the gate before.
-//! - At the *commit height*, the lowest at which the picture still holds the disc and the people floor, LAND or PRECLAND
-//!   takes over. From there the site is not switched any more, but a takeover, a person, animal or vehicle in the disc,
-//!   a veto of the monitor, or GO growing stale still stop and climb.
+//! - From the *commit height* on, the lowest at which the picture still holds the disc and the people floor, the site is
+//!   not switched any more, but a takeover, a person, animal or vehicle in the disc, a veto of the monitor, or GO growing
+//!   stale still stop and climb. The gates go on down to the *land height*: only from there LAND or PRECLAND, which sink
+//!   slowly (half a metre a second on ArduPilot), take over. So the time near the ground is short, and silence stops the
+//!   vehicle for longer. Without a range sensor they take over at the commit height.
 //! - Below the *blind height* the picture cannot hold the disc of a vehicle that leans against the wind. Silence is then
 //!   no reason to stop: hovering or climbing blind over a place seen clear seconds ago is no safer than the last metres
 //!   of the landing. So it goes on, for a limited time after the last GO; no sample of the target stream is sent without
@@ -116,6 +118,7 @@ struct Attempt {
 pub struct Supervisor {
     config: SupervisorConfig,
     commit_m: f64,
+    land_m: f64,
     blind_m: f64,
     state: State,
     grip: Option<Grip>,
@@ -144,10 +147,11 @@ impl Supervisor {
     /// A setting outside its range, with its key.
     pub fn new(config: SupervisorConfig) -> Result<Self, SupervisorConfigError> {
         config.validate()?;
-        let (commit_m, blind_m) = config.heights_m();
+        let [commit_m, land_m, blind_m] = config.heights_m();
         Ok(Self {
             config,
             commit_m,
+            land_m,
             blind_m,
             state: State::Standby,
             grip: None,
@@ -197,10 +201,10 @@ impl Supervisor {
         self.tally
     }
 
-    /// Heights above ground, metres, from which on it is committed and may go on blind.
+    /// Heights above ground, metres, from which on it is committed, is given to LAND or PRECLAND, and may go on blind.
     #[must_use]
-    pub fn heights_m(&self) -> (f64, f64) {
-        (self.commit_m, self.blind_m)
+    pub fn heights_m(&self) -> [f64; 3] {
+        [self.commit_m, self.land_m, self.blind_m]
     }
 
     /// One step. Analyses first, then acts; what others did comes before what we want.

@@ -111,17 +111,24 @@ pub(super) struct Holding {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Descending {
     pub(super) target: Target,
-    /// The gate on the way to which we are, metres above ground.
-    pub(super) gate_m: f64,
+    pub(super) gate: Gate,
+}
+
+/// A height above ground that silence does not go below.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Gate {
+    /// Metres.
+    pub(super) height_m: f64,
     /// Capture of the frame whose GO earned it.
     pub(super) earned_by: MonoTime,
 }
 
-/// LAND or PRECLAND.
+/// The site is not switched any more: down by gates as before, from the land height on by LAND or PRECLAND.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Committed {
     pub(super) target: Target,
     pub(super) since: MonoTime,
+    pub(super) gate: Gate,
     /// Height to stay at until the mode shows, NED down, metres.
     pub(super) down_m: f64,
     /// Has been below the blind height.

@@ -38,7 +38,7 @@ impl MapConfig {
 }
 
 impl HazardConfig {
-    pub(super) fn checks(&self) -> [Check; 15] {
+    pub(super) fn checks(&self) -> [Check; 16] {
         [
             ("hazard.people_floor_m", self.people_floor_m, 0.0, 50.0),
             ("hazard.vehicle_buffer_m", self.vehicle_buffer_m, 0.0, 50.0),
@@ -70,6 +70,7 @@ impl HazardConfig {
                 1.0,
             ),
             ("hazard.person_threshold", self.person_threshold, 0.0, 0.5),
+            ("hazard.person_least_m2", self.person_least_m2, 0.0, 0.5),
             ("hazard.vehicle_threshold", self.vehicle_threshold, 0.0, 0.5),
             ("hazard.water_threshold", self.water_threshold, 0.0, 0.5),
             (
@@ -142,7 +143,7 @@ impl TrackConfig {
 }
 
 impl MonitorConfig {
-    pub(super) fn checks(&self) -> [Check; 14] {
+    pub(super) fn checks(&self) -> [Check; 16] {
         [
             ("monitor.black_level", self.black_level, 0.0, 255.0),
             ("monitor.burnt_level", self.burnt_level, 1.0, 256.0),
@@ -159,6 +160,8 @@ impl MonitorConfig {
             ("monitor.rough_factor", self.rough_factor, 0.0, 100.0),
             ("monitor.motion_level", self.motion_level, 0.0, 255.0),
             ("monitor.motion_share", self.motion_share, 0.0, 1.0),
+            ("monitor.motion_area_m2", self.motion_area_m2, 0.01, 10.0),
+            ("monitor.motion_around_m", self.motion_around_m, 0.0, 30.0),
             ("monitor.motion_max_age_s", self.motion_max_age_s, 0.0, 60.0),
             (
                 "monitor.range_tolerance_m",

@@ -4,15 +4,23 @@
 //! several pixels, and every edge would seem to move. So the remaining shift is searched first, no farther than the
 //! jitter explains, and what still does not fit has moved.
 
-use super::Monitor;
+use super::{Monitor, Patch};
 use crate::geometry::{Pixel, View};
+use crate::inference::SegmentationMap;
+use crate::inference::classes::Surface;
+use crate::landing::decision::MonitorReason;
 
 /// Also what moves close to the disc counts: so many radii.
 const AROUND: f64 = 1.5;
-/// And what moves so far around it that somebody on foot could step into it before the next looks: so many radii.
-const FAR_AROUND: f64 = 3.0;
-/// There, this share of what [`AROUND`] asks for is motion: the same person is a smaller part of a larger disc.
-const FAR_SHARE: f64 = 0.5;
+/// And whoever moves so far around it that one could step into it before the next looks: so many radii.
+const BESIDE: f64 = 3.0;
+/// Ground is compared at places so far apart, metres: several on a person.
+const APART_M: f64 = 0.12;
+/// Coarser pictures show nobody on foot, metres a pixel.
+const COARSEST_M: f64 = 0.14;
+/// From this probability on the ground is open: what stands on it is seen where it is. Trees and houses seem to move by
+/// their height.
+const OPEN: f32 = 0.5;
 /// How far the poses of two pictures may be wrong against each other, metres on the ground.
 const JITTER_M: f64 = 0.08;
 /// Farthest shift that is searched, pixels; where jitter is more, nothing is claimed.
@@ -30,15 +38,27 @@ struct Pair {
     y: f64,
 }
 
+/// How the picture before is laid under this one: what the poses leave over.
+#[derive(Clone, Copy)]
+struct Fit {
+    /// Pixels of the small picture before.
+    shift: (f64, f64),
+    /// Change of exposure, grey levels.
+    offset: f32,
+}
+
 impl Monitor {
-    /// The picture before, seen from here: what does not fit by more than a shift of a pixel has moved.
-    pub(super) fn moves(&self, centre: Pixel, radius: f64, view: &View) -> bool {
-        let Some((before, _)) = self.view_before.as_ref().filter(|_| self.can_compare) else {
-            return false;
-        };
-        let Some(farthest) = farthest_shift(view, self.now.scale) else {
-            return false;
-        };
+    /// What of the picture before, seen from here, does not fit by more than a shift of a pixel has moved: in or beside the
+    /// disc, or around it.
+    pub(super) fn motion(
+        &self,
+        patch: &Patch,
+        (centre, radius): (Pixel, f64),
+        seg: &SegmentationMap,
+        view: &View,
+    ) -> Option<MonitorReason> {
+        let (before, _) = self.view_before.as_ref().filter(|_| self.can_compare)?;
+        let farthest = farthest_shift(view, self.now.scale)?;
         let pair = |x: usize, y: usize| {
             let ground = view.ground_from_pixel(Self::source(&self.now, x, y))?;
             let then = before.pixel_from_ground(ground)?;
@@ -48,53 +68,70 @@ impl Monitor {
                 y: then.y / self.before.scale,
             })
         };
-        let shift = self.remaining_shift((centre, AROUND * radius), farthest, &pair);
-        let levels = |x: usize, y: usize| {
+        let fit = self.fit((centre, AROUND * radius), farthest, &pair)?;
+        let moved = |x: usize, y: usize| {
             let p = pair(x, y)?;
-            Some((p.level, self.before.sample(p.x + shift.0, p.y + shift.1)?))
+            let old = self.before.sample(p.x + fit.shift.0, p.y + fit.shift.1)?;
+            let beyond = (p.level - old - fit.offset).abs() - 1.5 * self.now.gradient(x, y);
+            Some(f64::from(beyond) > self.config.motion_level)
         };
-        let share = self.config.motion_share;
-        [(AROUND, share), (FAR_AROUND, FAR_SHARE * share)]
-            .into_iter()
-            .any(|(radii, share)| self.moved_share((centre, radii * radius), &levels) > share)
+        if self.moved_share((centre, AROUND * radius), &moved) > self.config.motion_share {
+            return Some(MonitorReason::Motion);
+        }
+        let metres = view.camera_height_m() / view.camera().fx * self.now.scale;
+        if metres > COARSEST_M {
+            return None;
+        }
+        let step = ((APART_M / metres) as usize).max(1);
+        let place_m2 = (metres * step as f64).powi(2);
+        let open = Open::new(seg, view);
+        let most_m2 = self.config.motion_area_m2;
+        let around = self.config.motion_around_m * radius / patch.radius_m;
+        let reach = (BESIDE * radius).max(if patch.is_watched { around } else { 0.0 });
+        let (mut beside_m2, mut all_m2) = (0.0, 0.0);
+        self.in_disc_by(step, (centre, reach), |x, y| {
+            let px = Self::source(&self.now, x, y);
+            let away = (px.x - centre.x).hypot(px.y - centre.y);
+            let is_beside = away <= BESIDE * radius;
+            if moved(x, y) == Some(true) && (is_beside || open.is_at(px)) {
+                all_m2 += place_m2;
+                beside_m2 += if is_beside { place_m2 } else { 0.0 };
+            }
+        });
+        match (beside_m2 > most_m2, all_m2 > most_m2) {
+            (true, _) => Some(MonitorReason::Motion),
+            (_, true) => Some(MonitorReason::MotionAround),
+            _ => None,
+        }
     }
 
-    /// Share of a disc's pixels that differ by more than a shift of a pixel explains; 0 when less than half of them can be compared.
+    /// Share of a disc's pixels that moved; 0 when less than half of them can be compared.
     fn moved_share(
         &self,
         (centre, radius): (Pixel, f64),
-        levels: &impl Fn(usize, usize) -> Option<(f32, f32)>,
+        moved: &impl Fn(usize, usize) -> Option<bool>,
     ) -> f64 {
-        // The exposure may have changed: the mean difference is no motion.
-        let (mut offset, mut count, mut all) = (0.0, 0_u32, 0_u32);
+        let (mut hits, mut count, mut all) = (0_u32, 0_u32, 0_u32);
         self.in_disc(centre, radius, |x, y| {
             all += 1;
-            if let Some((new, old)) = levels(x, y) {
-                offset += new - old;
+            if let Some(is_moved) = moved(x, y) {
+                hits += u32::from(is_moved);
                 count += 1;
             }
         });
         if 2 * count < all || count == 0 {
             return 0.0;
         }
-        let offset = offset / count as f32;
-        let mut moved = 0_u32;
-        self.in_disc(centre, radius, |x, y| {
-            if let Some((new, old)) = levels(x, y) {
-                let beyond = (new - old - offset).abs() - 1.5 * self.now.gradient(x, y);
-                moved += u32::from(f64::from(beyond) > self.config.motion_level);
-            }
-        });
-        f64::from(moved) / f64::from(count)
+        f64::from(hits) / f64::from(count)
     }
 
-    /// The shift of the picture before that fits best around the disc.
-    fn remaining_shift(
+    /// The shift of the picture before that fits best around the disc; `None` when too little can be compared.
+    fn fit(
         &self,
         (centre, radius): (Pixel, f64),
         farthest: i32,
         pair: &impl Fn(usize, usize) -> Option<Pair>,
-    ) -> (f64, f64) {
+    ) -> Option<Fit> {
         let mut pairs = [Pair::default(); PLACES];
         let area = std::f64::consts::PI * (radius / self.now.scale).powi(2);
         let step = (area / PLACES as f64).sqrt().ceil().max(1.0) as usize;
@@ -109,21 +146,24 @@ impl Monitor {
             }
         });
         let pairs = pairs.get(..len).unwrap_or(&[]);
-        let (mut best, mut shift) = (BETTER * self.misfit(pairs, (0.0, 0.0)), (0.0, 0.0));
+        let still = (0.0, 0.0);
+        let (variance, mut offset) = self.misfit(pairs, still)?;
+        let (mut best, mut shift) = (BETTER * variance, still);
         for dx in -farthest..=farthest {
             for dy in -farthest..=farthest {
                 let tried = (f64::from(dx), f64::from(dy));
-                let misfit = self.misfit(pairs, tried);
-                if misfit < best {
-                    (best, shift) = (misfit, tried);
+                if let Some((misfit, mean)) = self.misfit(pairs, tried)
+                    && misfit < best
+                {
+                    (best, shift, offset) = (misfit, tried, mean);
                 }
             }
         }
-        shift
+        Some(Fit { shift, offset })
     }
 
-    /// Variance of the differences between both pictures under a shift; infinite when too little is left to compare.
-    fn misfit(&self, pairs: &[Pair], (dx, dy): (f64, f64)) -> f32 {
+    /// Variance and mean of the differences between both pictures under a shift; `None` when too little is left to compare.
+    fn misfit(&self, pairs: &[Pair], (dx, dy): (f64, f64)) -> Option<(f32, f32)> {
         let (mut sum, mut squares, mut count) = (0.0_f32, 0.0_f32, 0_usize);
         for p in pairs {
             if let Some(old) = self.before.sample(p.x + dx, p.y + dy) {
@@ -134,10 +174,44 @@ impl Monitor {
             }
         }
         if 2 * count < pairs.len() || count == 0 {
-            return f32::INFINITY;
+            return None;
         }
         let mean = sum / count as f32;
-        squares / count as f32 - mean * mean
+        Some((squares / count as f32 - mean * mean, mean))
+    }
+}
+
+/// Where the network sees open ground, or somebody on it.
+struct Open<'a> {
+    seg: &'a SegmentationMap,
+    /// Its pixels a pixel of the source picture.
+    scale: (f64, f64),
+}
+
+impl<'a> Open<'a> {
+    fn new(seg: &'a SegmentationMap, view: &View) -> Self {
+        let camera = view.camera();
+        Self {
+            seg,
+            scale: (
+                seg.width as f64 / f64::from(camera.width),
+                seg.height as f64 / f64::from(camera.height),
+            ),
+        }
+    }
+
+    fn is_at(&self, px: Pixel) -> bool {
+        /// What stands no higher than somebody on foot.
+        const LOW: [Surface; 4] = [
+            Surface::Firm,
+            Surface::Soft,
+            Surface::Person,
+            Surface::Vehicle,
+        ];
+        let (x, y) = (px.x * self.scale.0, px.y * self.scale.1);
+        self.seg
+            .surfaces_at(x as usize, y as usize)
+            .is_some_and(|p| LOW.iter().filter_map(|s| p.get(*s as usize)).sum::<f32>() >= OPEN)
     }
 }
 

@@ -102,6 +102,7 @@ fn patch() -> Patch {
         belief: 0.95,
         entropy: 0.1,
         disc_px: Some((Pixel { x: 160.0, y: 100.0 }, 15.3)),
+        is_watched: false,
     }
 }
 
@@ -168,6 +169,52 @@ fn what_moves_on_still_ground_is_motion() {
         judge(&before, &now, 0.0, &patch()),
         only(MonitorReason::Motion)
     );
+}
+
+/// Somebody, so many pixels east of the disc's middle.
+fn with_walker(east_px: u32) -> RgbImage {
+    let mut picture = noise(90, 20, 1);
+    for (x, y, p) in picture.enumerate_pixels_mut() {
+        if x.abs_diff(160 + east_px) < 5 && y.abs_diff(100) < 4 {
+            *p = Rgb([220; 3]);
+        }
+    }
+    picture
+}
+
+#[rstest]
+#[case::watched(76, true, &[MonitorReason::MotionAround])]
+#[case::not_on_the_way_there(76, false, &[])]
+#[case::beside_it(38, false, &[MonitorReason::Motion])]
+#[case::too_far(110, true, &[])]
+fn whoever_walks_around_the_disc_is_seen(
+    #[case] east_px: u32,
+    #[case] is_watched: bool,
+    #[case] expected: &[MonitorReason],
+) {
+    let patch = Patch {
+        is_watched,
+        ..patch()
+    };
+    let found = judge(&noise(90, 20, 1), &with_walker(east_px), 0.0, &patch);
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_tree_that_seems_to_move_around_the_disc_is_none() {
+    let mut monitor = Monitor::new(&MonitorConfig::default());
+    monitor.begin_frame(&noise(90, 20, 1), MonoTime::ZERO);
+    monitor.finish_frame(&view(0.0), MonoTime::ZERO);
+    monitor.begin_frame(&with_walker(76), MonoTime::from_secs_f64(1.0));
+    let mut trees = ground(None);
+    for px in trees.surfaces.chunks_exact_mut(9) {
+        px.copy_from_slice(&[0.2, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+    let watched = Patch {
+        is_watched: true,
+        ..patch()
+    };
+    assert!(monitor.judge(&watched, &trees, &view(0.0), None).is_empty());
 }
 
 #[test]

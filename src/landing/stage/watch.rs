@@ -134,6 +134,7 @@ impl Landing {
             belief,
             entropy,
             disc_px: disc.px,
+            is_watched: true,
         };
         let reasons = self
             .monitor

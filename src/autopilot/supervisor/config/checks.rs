@@ -153,10 +153,12 @@ impl SearchConfig {
 }
 
 impl DescentConfig {
-    fn checks(&self) -> [Check; 14] {
+    fn checks(&self) -> [Check; 15] {
         let (lowest, highest) = COMMIT_RANGE_M;
         let commit = self.commit_height_m.unwrap_or(lowest);
-        let highest_blind = self.commit_height_m.unwrap_or(highest).min(BLIND_MAX_M);
+        let highest_land = self.commit_height_m.unwrap_or(highest);
+        let highest_blind = highest_land.min(BLIND_MAX_M);
+        let blind = self.blind_height_m.unwrap_or(0.0);
         [
             ("descent.gate_share", self.gate_share, 0.3, 0.95),
             ("descent.gate_max_step_m", self.gate_max_step_m, 0.5, 10.0),
@@ -180,11 +182,12 @@ impl DescentConfig {
                 lowest,
                 highest,
             ),
+            ("descent.blind_height_m", blind, 0.0, highest_blind),
             (
-                "descent.blind_height_m",
-                self.blind_height_m.unwrap_or(0.0),
-                0.0,
-                highest_blind,
+                "descent.land_height_m",
+                self.land_height_m.unwrap_or(blind),
+                blind,
+                highest_land,
             ),
             ("descent.blind_longest_s", self.blind_longest_s, 0.0, 30.0),
         ]

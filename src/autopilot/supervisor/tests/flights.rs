@@ -82,7 +82,7 @@ fn without_a_range_sensor_it_commits_higher() {
 #[test]
 fn the_last_metres_go_on_without_a_picture_of_the_whole_disc() {
     let mut b = super::bench::reach("committed");
-    let (_, blind_m) = b.supervisor.heights_m();
+    let [_, _, blind_m] = b.supervisor.heights_m();
     b.until("low", 60.0, |b| b.height_m() < blind_m);
     b.said = Said::OutOfPicture;
     b.run(1.3);

@@ -192,7 +192,11 @@ fn pose_age_s(b: &Bench, now: f64) -> f64 {
 }
 
 fn check(b: &Bench, w: &Witness, commands: &[Command]) -> Result<(), TestCaseError> {
-    let commit_m = b.supervisor.heights_m().0.min(9.0);
+    let [commit_m, land_m, _] = b.supervisor.heights_m();
+    let last_gate_m = match b.phase() {
+        Phase::Committed => land_m,
+        _ => commit_m.min(9.0),
+    };
     for command in commands {
         let is_pose_fresh = pose_age_s(b, w.newest) <= 0.2 + 1e-6;
         match command {
@@ -217,7 +221,7 @@ fn check(b: &Bench, w: &Witness, commands: &[Command]) -> Result<(), TestCaseErr
                         "further than a gate: {sinks_m}"
                     );
                     prop_assert!(
-                        -p.down() - sinks_m >= commit_m - 1e-6,
+                        -p.down() - sinks_m >= last_gate_m - 1e-6,
                         "below the last gate"
                     );
                 }

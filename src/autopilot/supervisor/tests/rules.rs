@@ -125,7 +125,7 @@ fn each_gate_needs_a_newer_go() {
     let mut gates = Vec::new();
     while b.phase() == Phase::Descending {
         if let super::super::state::State::Descending(d) = b.state() {
-            let gate = (d.gate_m, d.earned_by);
+            let gate = (d.gate.height_m, d.gate.earned_by);
             if gates.last() != Some(&gate) {
                 gates.push(gate);
             }
