@@ -6,8 +6,14 @@
 //! ```
 //!
 //! The control tick steps the supervisor; a message that may show a takeover steps it at once. The live and the stepped
-//! driver use it alike.
+//! driver use it alike. What leaves passes a second lock, which shares no code with the supervisor: only what the
+//! configured mode allows, and no command that a takeover has overtaken on the way out.
 
+mod complaints;
+mod outbox;
+mod speech;
+
+use std::fmt;
 use std::time::Duration;
 
 use mavlink::MavHeader;
@@ -28,13 +34,16 @@ use super::supervisor::{
 use crate::geometry::GroundPoint;
 use crate::time::MonoTime;
 use crate::vehicle::{Mode, Pose, VehicleHistory, VehicleState};
+use complaints::Complaints;
+use outbox::Outbox;
+use speech::Speech;
 
 /// Our component id: `MAV_COMP_ID_ONBOARD_COMPUTER`.
 const COMPONENT: u8 = 191;
 /// Heartbeat, clock question, and state of the computer.
 const SECOND: Duration = Duration::from_secs(1);
-/// Wishes kept between two steps.
-const REQUESTS: usize = 4;
+/// The same wish from the same sender within this is a repetition of one that was lost on the way, or whose answer was.
+const REPETITION: Duration = Duration::from_secs(3);
 /// Texts kept until somebody takes them.
 const SAID: usize = 16;
 
@@ -53,20 +62,57 @@ pub struct CompanionConfig {
 #[derive(Debug)]
 pub struct Companion {
     parser: Parser,
-    writer: Writer,
+    outbox: Outbox,
     telemetry: Telemetry,
     streams: Streams,
     supervisor: Supervisor,
     decision: Option<Brief>,
-    requests: Vec<Request>,
+    wishes: Wishes,
+    last_wish: Option<Wish>,
     health: Health,
     phase: Phase,
     watch: Option<GroundPoint>,
     next_second: MonoTime,
     text_id: u16,
+    speech: Speech,
+    complaints: Complaints,
     /// What the ground was told and nobody here has heard yet.
     said: Vec<(Severity, Notice)>,
     computer: Computer,
+}
+
+/// What was wished for since the last step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wishes {
+    start: bool,
+    abort: bool,
+}
+
+impl Wishes {
+    fn add(&mut self, request: Request) {
+        match request {
+            Request::Start => self.start = true,
+            Request::Abort => self.abort = true,
+        }
+    }
+
+    const fn all(self) -> &'static [Request] {
+        match (self.start, self.abort) {
+            (false, false) => &[],
+            (true, false) => &[Request::Start],
+            (false, true) => &[Request::Abort],
+            (true, true) => &[Request::Start, Request::Abort],
+        }
+    }
+}
+
+/// A wish that came over the link, and our answer.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    request: Request,
+    by: (u8, u8),
+    at: MonoTime,
+    result: MavResult,
 }
 
 impl Companion {
@@ -77,17 +123,20 @@ impl Companion {
     pub fn new(config: CompanionConfig) -> Result<Self, SupervisorConfigError> {
         Ok(Self {
             parser: Parser::new(config.signing.clone()),
-            writer: Writer::new(COMPONENT, config.signing),
+            outbox: Outbox::new(Writer::new(COMPONENT, config.signing)),
             telemetry: Telemetry::new(config.telemetry),
             streams: Streams::default(),
             supervisor: Supervisor::new(config.supervisor)?,
             decision: None,
-            requests: Vec::with_capacity(REQUESTS),
+            wishes: Wishes::default(),
+            last_wish: None,
             health: Health::Good,
             phase: Phase::Standby,
             watch: None,
             next_second: MonoTime::from_nanos(i64::MIN),
             text_id: 0,
+            speech: Speech::default(),
+            complaints: Complaints::default(),
             said: Vec::with_capacity(SAID),
             computer: Computer::default(),
         })
@@ -102,8 +151,11 @@ impl Companion {
                 self.take(frame.header, &frame.message, now);
             }
             if rest.is_empty() {
-                return;
+                break;
             }
+        }
+        while let Some(text) = self.complaints.next(self.parser.counts()) {
+            self.complain(&text, now);
         }
     }
 
@@ -113,58 +165,80 @@ impl Companion {
             return;
         }
         let taken = self.telemetry.take(&header, message, now);
+        if let Some(id) = self.telemetry.system_id() {
+            self.outbox.set_system_id(id);
+        }
         if let Some(reply) = taken.reply {
-            self.writer.write(&MavMessage::TIMESYNC(reply), now);
+            self.send(&MavMessage::TIMESYNC(reply), now);
         }
         if taken.is_ours {
             self.streams.heard(message.message_id(), now);
         }
-        if let Some(problem) = taken.problem {
-            log::warn!("{problem}");
+        match taken.problem {
+            Some(problem) if problem.is_ordinary() => log::info!("{problem}"),
+            Some(problem) => self.complain(&problem, now),
+            None => {}
         }
         if taken.upheaval == Some(Upheaval::Restarted) {
             self.streams.restart();
-        }
-        if let Some(id) = self.telemetry.system_id() {
-            self.writer.set_system_id(id);
         }
         if taken.mode_or_sticks_changed || taken.upheaval.is_some() {
             self.step(now);
         }
     }
 
-    /// `MAV_CMD_USER_1` to our component starts (param1 = 1) or stops (0) a landing.
+    /// `MAV_CMD_USER_1` to our component starts (param1 = 1) or stops (0) a landing. What is addressed to everybody is not
+    /// meant for us.
     fn command(&mut self, from: MavHeader, command: &COMMAND_LONG_DATA, now: MonoTime) {
-        let is_to_us = command.target_component == COMPONENT
-            && self
-                .telemetry
-                .system_id()
-                .is_none_or(|id| id == command.target_system);
-        if !is_to_us || command.command != MavCmd::MAV_CMD_USER_1 {
+        let our_system = self.telemetry.system_id().unwrap_or(1);
+        if (command.target_system, command.target_component) != (our_system, COMPONENT) {
             return;
         }
-        let request = match command.param1 {
-            1.0 => Some(Request::Start),
-            0.0 => Some(Request::Abort),
-            _ => None,
-        };
-        let result = if let Some(request) = request {
-            self.request(request);
-            MavResult::MAV_RESULT_ACCEPTED
+        let by = (from.system_id as u8, from.component_id);
+        let result = if command.command != MavCmd::MAV_CMD_USER_1 {
+            MavResult::MAV_RESULT_UNSUPPORTED
+        } else if (command.param1 - 1.0).abs() < f32::EPSILON {
+            self.wish(Request::Start, by, now)
+        } else if command.param1.abs() < f32::EPSILON {
+            self.wish(Request::Abort, by, now)
         } else {
             MavResult::MAV_RESULT_DENIED
         };
-        let to = (from.system_id as u8, from.component_id);
-        self.writer
-            .write(&report::acknowledge(command.command, result, to), now);
-        self.step(now);
+        self.send(&report::acknowledge(command.command, result, by), now);
     }
 
-    /// A wish, heard at the next step.
-    pub fn request(&mut self, request: Request) {
-        if self.requests.len() < REQUESTS {
-            self.requests.push(request);
+    /// Takes a wish that came over the link, and acts on it at once; a start that cannot be is refused by the supervisor,
+    /// which says why.
+    fn wish(&mut self, request: Request, by: (u8, u8), now: MonoTime) -> MavResult {
+        let before = self
+            .last_wish
+            .filter(|w| (w.request, w.by) == (request, by) && now.since(w.at) < REPETITION);
+        // A start that is sent again must not start again what has ended meanwhile. A stop may be obeyed twice.
+        if let (Some(wish), Request::Start) = (before, request) {
+            return wish.result;
         }
+        let result = match request {
+            Request::Abort => MavResult::MAV_RESULT_ACCEPTED,
+            Request::Start => match self.readiness(now) {
+                Ok(()) => MavResult::MAV_RESULT_ACCEPTED,
+                Err(Refusal::NotAllowed) => MavResult::MAV_RESULT_DENIED,
+                Err(_) => MavResult::MAV_RESULT_TEMPORARILY_REJECTED,
+            },
+        };
+        self.last_wish = Some(Wish {
+            request,
+            by,
+            at: now,
+            result,
+        });
+        self.wishes.add(request);
+        self.step(now);
+        result
+    }
+
+    /// A wish of this computer, heard at the next step.
+    pub fn request(&mut self, request: Request) {
+        self.wishes.add(request);
     }
 
     /// The newest landing decision.
@@ -188,8 +262,7 @@ impl Companion {
         if let (Some(kind), Some(id)) = (state.kind, self.telemetry.system_id())
             && let Some((message, hz)) = self.streams.ask(kind, now)
         {
-            self.writer
-                .write(&encode::message_interval(id, message, hz), now);
+            self.send(&encode::message_interval(id, message, hz), now);
         }
         if now >= self.next_second {
             self.next_second = now.after(SECOND);
@@ -204,13 +277,13 @@ impl Companion {
             Phase::Standby | Phase::Landed | Phase::HandedBack
         );
         if self.health == Health::Good {
-            self.writer.write(&report::heartbeat(is_engaged), now);
+            self.send(&report::heartbeat(is_engaged), now);
         }
-        self.writer
-            .write(&report::computer_status(&self.computer, now), now);
+        let status = report::computer_status(&self.computer, now);
+        self.send(&status, now);
         if self.telemetry.system_id().is_some() {
             let question = self.telemetry.timesync_request(now);
-            self.writer.write(&MavMessage::TIMESYNC(question), now);
+            self.send(&MavMessage::TIMESYNC(question), now);
         }
     }
 
@@ -221,36 +294,56 @@ impl Companion {
             vehicle: self.telemetry.state(),
             pose: pose.as_ref(),
             decision: self.decision.as_ref(),
-            requests: &self.requests,
+            requests: self.wishes.all(),
             health: self.health,
         };
         let output = self.supervisor.step(&input, now);
-        self.requests.clear();
-        // Before anything is written: ours must not look old to the other side.
-        self.writer.not_before(self.parser.newest_signature());
+        self.wishes = Wishes::default();
         self.phase = output.phase;
         self.watch = output.watch;
-        let system_id = self.telemetry.system_id().unwrap_or(0);
         for command in output.commands.iter() {
-            if let Command::Say(severity, notice) = command {
-                self.text_id = self.text_id.wrapping_add(1).max(1);
-                if self.said.len() < SAID {
-                    self.said.push((*severity, *notice));
-                }
+            self.carry_out(command, pose.as_ref(), now);
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command, pose: Option<&Pose>, now: MonoTime) {
+        if !outbox::permits(self.supervisor.config().mode, self.phase, command) {
+            log::error!("kept back, for neither mode nor phase allow it: {command:?}");
+            return;
+        }
+        if let Command::Say(severity, notice) = command {
+            if !self.speech.may_say(*severity, notice, now) {
+                return;
             }
-            let scene = Scene {
-                kind: self.telemetry.state().kind,
-                system_id,
-                pose: pose.as_ref(),
-                now,
-                text_id: self.text_id,
-            };
-            let writer = &mut self.writer;
-            let is_sent = encode::encode(command, &scene, |message| writer.write(message, now));
-            if !is_sent {
-                log::debug!("no form for {command:?}");
+            self.text_id = self.text_id.wrapping_add(1).max(1);
+            if self.said.len() < SAID {
+                self.said.push((*severity, *notice));
             }
         }
+        let scene = Scene {
+            kind: self.telemetry.state().kind,
+            system_id: self.telemetry.system_id().unwrap_or(0),
+            pose,
+            now,
+            text_id: self.text_id,
+        };
+        let only_in = outbox::moves(command).then_some(self.phase);
+        let outbox = &mut self.outbox;
+        let has_form = encode::encode(command, &scene, |m| outbox.put(m, only_in, now));
+        if !has_form {
+            log::debug!("no form for {command:?}");
+        }
+    }
+
+    fn send(&mut self, message: &MavMessage, now: MonoTime) {
+        self.outbox.put(message, None, now);
+    }
+
+    /// Tells log and ground of something that is wrong outside.
+    fn complain(&mut self, what: &dyn fmt::Display, now: MonoTime) {
+        log::warn!("{what}");
+        let notice = Notice::new(format_args!("alight: {what}"));
+        self.carry_out(&Command::Say(Severity::Warning, notice), None, now);
     }
 
     /// Whether a landing could be started now.
@@ -280,9 +373,10 @@ impl Companion {
         self.streams.flowing(now)
     }
 
-    /// Moves what is to be sent to the end of `out`.
+    /// Moves what is to be sent to the end of `out`; a command that was overtaken by another phase is not sent any more.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        self.writer.drain(out);
+        let newest = self.parser.newest_signature();
+        self.outbox.drain(self.phase, newest, out);
     }
 
     /// The autopilot's last word on everything.
@@ -347,6 +441,15 @@ impl Companion {
     /// Frames written, and frames dropped because nobody drained.
     #[must_use]
     pub fn sent_counts(&self) -> (u64, u64) {
-        self.writer.counts()
+        self.outbox.counts()
+    }
+
+    /// Commands that a change of phase (a takeover, an abort) took back before they were fetched.
+    #[must_use]
+    pub fn taken_back(&self) -> u64 {
+        self.outbox.taken_back()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 //!
 //! Bytes come in pieces of any size. What is no frame is skipped and counted by kind, and the next frame is found again:
 //!
-//! - *In step* (the last thing read was a frame) a beginning is trusted, and its rest awaited.
+//! - *In step* (the last thing read was a frame with a right checksum) a beginning is trusted, and its rest awaited.
 //! - *Out of step* a beginning may be noise that looks like one: while its rest is awaited, a whole frame with a right
 //!   checksum further on is taken at once, so that noise never delays a heartbeat.
+//! - *Unsure* it is at first, and after a frame that cannot be checked, as its message is not in the dialect: another such
+//!   frame is passed over, but nothing is awaited while a frame with a right checksum is there, or passed over with one in it.
 //!
 //! `MAVLink` 2 is spoken; version 1 is only read.
 
@@ -104,13 +106,21 @@ enum Found {
     Broken,
 }
 
+/// How much a beginning is trusted: see the module's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    In,
+    Unsure,
+    Out,
+}
+
 /// Finds frames in bytes.
 #[derive(Debug)]
 pub struct Parser {
     buffer: Vec<u8>,
     /// Bytes of `buffer` that are done with.
     start: usize,
-    in_step: bool,
+    step: Step,
     counts: LinkCounts,
     senders: Vec<SenderCounts>,
     verifier: Option<Verifier>,
@@ -123,7 +133,7 @@ impl Parser {
         Self {
             buffer: Vec::with_capacity(CAPACITY),
             start: 0,
-            in_step: true,
+            step: Step::Unsure,
             counts: LinkCounts::default(),
             senders: Vec::with_capacity(SENDERS),
             verifier: signing.map(Verifier::new),
@@ -186,22 +196,26 @@ impl Parser {
             }
             match look(pending) {
                 Found::Whole(envelope) => {
-                    self.in_step = true;
+                    self.step = Step::In;
                     self.note_sender(envelope.header);
                     return Some(envelope);
                 }
-                Found::Part if self.in_step => return None,
+                Found::Part if self.step == Step::In => return None,
                 Found::Part => self.skip(later_frame(pending)?),
-                Found::Unknown(envelope) if self.in_step && is_followed(pending, envelope.len) => {
-                    self.counts.unknown += 1;
-                    self.note_sender(envelope.header);
-                    self.start += envelope.len;
+                Found::Unknown(envelope) if self.is_believed(&envelope) => {
+                    // Whether another frame follows is known with its first byte.
+                    let is_followed = is_marker(*pending.get(envelope.len)?);
+                    if is_followed {
+                        self.pass(&envelope);
+                    } else {
+                        self.skip(1);
+                    }
                 }
-                Found::Broken if self.in_step => {
+                Found::Broken if self.step != Step::Out => {
                     self.counts.crc_errors += 1;
                     self.skip(1);
                 }
-                Found::Incompatible if self.in_step => {
+                Found::Incompatible if self.step != Step::Out => {
                     self.counts.incompatible += 1;
                     self.skip(1);
                 }
@@ -210,10 +224,30 @@ impl Parser {
         }
     }
 
+    /// Whether the beginning of a frame that cannot be checked is taken for one.
+    fn is_believed(&self, envelope: &Envelope) -> bool {
+        match self.step {
+            Step::In => true,
+            Step::Unsure => {
+                let inside = self.pending().get(..envelope.len);
+                inside.is_some_and(|bytes| later_frame(bytes).is_none())
+            }
+            Step::Out => false,
+        }
+    }
+
+    /// Passes over a frame that cannot be checked.
+    fn pass(&mut self, envelope: &Envelope) {
+        self.counts.unknown += 1;
+        self.note_sender(envelope.header);
+        self.start += envelope.len;
+        self.step = Step::Unsure;
+    }
+
     fn skip(&mut self, bytes: usize) {
         self.start += bytes;
         self.counts.garbage_bytes += bytes as u64;
-        self.in_step = false;
+        self.step = Step::Out;
     }
 
     /// The content of the frame at `start`, if it may be read.
@@ -364,9 +398,9 @@ fn header(system: u8, component: u8, sequence: u8) -> MavHeader {
     }
 }
 
-/// Whether the next frame begins where one of this length ends, as far as bytes have come.
-fn is_followed(bytes: &[u8], len: usize) -> bool {
-    matches!(bytes.get(len), None | Some(&(MAV_STX | MAV_STX_V2)))
+/// Whether a frame may begin with this.
+const fn is_marker(byte: u8) -> bool {
+    matches!(byte, MAV_STX | MAV_STX_V2)
 }
 
 /// Where the next whole frame begins, after the first byte.

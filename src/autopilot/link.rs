@@ -23,8 +23,6 @@ use pipe::{ReadPipe, WritePipe};
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// A sender of datagrams that was silent for this long gives way to another.
 const PEER_SILENCE: Duration = Duration::from_secs(1);
-/// Handles and peers on their way to the writer: it takes them with every write, and they change seldom.
-const NEWS: usize = 8;
 /// Longest frame.
 const FRAME: usize = 280;
 
@@ -120,19 +118,14 @@ pub struct WriteCounts {
     pub failed: u64,
 }
 
-/// From the reader to the writer.
-#[derive(Debug)]
-enum News {
-    Opened(WritePipe),
-    Peer(SocketAddr),
-    Lost,
-}
+/// From the reader to the writer: its new handle, or none while the link is closed. Only the newest counts.
+type Outlet = Option<WritePipe>;
 
 /// Both ends of a link. Nothing is opened before the first [`LinkReader::open`] or [`LinkReader::read`], which waits for
 /// bytes no longer than `patience`.
 #[must_use]
 pub fn open(address: LinkAddress, patience: Duration) -> (LinkReader, LinkWriter) {
-    let (to_writer, from_reader) = bounded(NEWS);
+    let (to_writer, from_reader) = bounded(1);
     let reader = LinkReader {
         address,
         patience,
@@ -142,11 +135,11 @@ pub fn open(address: LinkAddress, patience: Duration) -> (LinkReader, LinkWriter
         next_try: None,
         last_refusal: String::new(),
         to_writer,
+        untaken: from_reader.clone(),
         counts: ReadCounts::default(),
     };
     let writer = LinkWriter {
         pipe: None,
-        peer: None,
         from_reader,
         counts: WriteCounts::default(),
     };
@@ -164,7 +157,9 @@ pub struct LinkReader {
     back_off: Duration,
     next_try: Option<MonoTime>,
     last_refusal: String,
-    to_writer: Sender<News>,
+    to_writer: Sender<Outlet>,
+    /// What the writer has not taken yet, to make room for what is newer.
+    untaken: Receiver<Outlet>,
     counts: ReadCounts,
 }
 
@@ -174,14 +169,17 @@ impl LinkReader {
     /// # Errors
     /// Why it cannot be opened, and what to do.
     pub fn open(&mut self) -> Result<(), LinkError> {
-        let (read, write) = pipe::open(&self.address, self.patience)?;
+        let read = pipe::open(&self.address, self.patience)?;
+        let write = read
+            .writer(None)
+            .map_err(|e| pipe::failed(&self.address, e))?;
         self.pipe = Some(read);
         self.peer = None;
         self.counts.opened += 1;
         self.back_off = BACK_OFF.0;
         self.next_try = None;
         self.last_refusal.clear();
-        self.tell(News::Opened(write));
+        self.tell(Some(write));
         Ok(())
     }
 
@@ -249,7 +247,7 @@ impl LinkReader {
         self.counts.lost += 1;
         self.next_try = Some(now.after(self.back_off));
         self.back_off = (self.back_off * 2).min(BACK_OFF.1);
-        self.tell(News::Lost);
+        self.tell(None);
         Received::Lost(format!("{}: {why}", self.address))
     }
 
@@ -260,36 +258,35 @@ impl LinkReader {
             Some((peer, heard_at)) if *peer == from => *heard_at = now,
             Some((_, heard_at)) if now.since(*heard_at) < PEER_SILENCE => {}
             _ => {
-                self.peer = Some((from, now));
-                self.tell(News::Peer(from));
+                let write = self.pipe.as_ref().map(|p| p.writer(Some(from)));
+                if let Some(Ok(write)) = write {
+                    self.peer = Some((from, now));
+                    self.tell(Some(write));
+                }
             }
         }
     }
 
-    fn tell(&self, news: News) {
-        // The writer is gone, or has not written for eight changes: it will be told with the next one.
-        let _ = self.to_writer.try_send(news);
+    fn tell(&self, outlet: Outlet) {
+        // One place, and only this end fills it: once emptied, it is free.
+        let _ = self.untaken.try_recv();
+        let _ = self.to_writer.try_send(outlet);
     }
 }
 
 /// The end that bytes go into.
 #[derive(Debug)]
 pub struct LinkWriter {
-    pipe: Option<WritePipe>,
-    peer: Option<SocketAddr>,
-    from_reader: Receiver<News>,
+    pipe: Outlet,
+    from_reader: Receiver<Outlet>,
     counts: WriteCounts,
 }
 
 impl LinkWriter {
     /// Sends whole frames, now or never.
     pub fn write(&mut self, frames: &[u8]) -> Sent {
-        while let Ok(news) = self.from_reader.try_recv() {
-            match news {
-                News::Opened(pipe) => (self.pipe, self.peer) = (Some(pipe), None),
-                News::Peer(peer) => self.peer = Some(peer),
-                News::Lost => self.pipe = None,
-            }
+        if let Ok(pipe) = self.from_reader.try_recv() {
+            self.pipe = pipe;
         }
         let len = frames.len() as u64;
         if frames.is_empty() {
@@ -299,11 +296,11 @@ impl LinkWriter {
             self.counts.while_closed += len;
             return Sent::Closed;
         };
-        if pipe.needs_peer() && self.peer.is_none() {
+        if pipe.lacks_peer() {
             self.counts.without_peer += len;
             return Sent::NoPeer;
         }
-        let taken = pipe.write(frames, self.peer);
+        let taken = pipe.write(frames);
         self.counts.bytes += taken;
         self.counts.failed += len - taken;
         if taken == len {

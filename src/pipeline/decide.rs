@@ -89,24 +89,49 @@ impl Decider {
             .pose
             .ok()
             .map(|pose| View::new(self.lens.clone(), &self.mount, pose));
-        let decision = match (&view, segmentation) {
-            (Some(view), Some(segmentation)) => {
+        let seen = Seen {
+            frame,
+            segmentation,
+            view: view.as_ref(),
+            range_m: situation.range_m,
+        };
+        let decision = seen.decide(&mut self.landing, now);
+        Decided { decision, view }
+    }
+}
+
+/// A frame with all that is known of it.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) frame: &'a Frame,
+    /// `None` when the network failed on it.
+    pub(super) segmentation: Option<&'a SegmentationMap>,
+    /// `None` without a pose.
+    pub(super) view: Option<&'a View>,
+    pub(super) range_m: Option<f64>,
+}
+
+impl Seen<'_> {
+    /// What the landing stage says of it.
+    pub(super) fn decide<'l>(
+        &self,
+        landing: &'l mut Landing,
+        now: MonoTime,
+    ) -> &'l LandingDecision {
+        let frame = self.frame;
+        let reason = match (self.segmentation, self.view) {
+            (Some(segmentation), Some(view)) => {
                 let input = LandingInput {
                     segmentation,
                     view,
                     picture: &frame.image,
-                    range_m: situation.range_m,
+                    range_m: self.range_m,
                 };
-                self.landing.step(&input, now)
+                return landing.step(&input, now);
             }
-            (_, None) => {
-                self.landing
-                    .hold(frame.seq, frame.captured_at, HoldReason::NoSegmentation)
-            }
-            (None, _) => self
-                .landing
-                .hold(frame.seq, frame.captured_at, HoldReason::NoPose),
+            (None, _) => HoldReason::NoSegmentation,
+            (_, None) => HoldReason::NoPose,
         };
-        Decided { decision, view }
+        landing.hold(frame.seq, frame.captured_at, reason)
     }
 }

@@ -12,28 +12,32 @@
 mod ear;
 mod eye;
 mod judge;
+mod record;
 mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::autopilot::companion::{Companion, CompanionConfig};
-use crate::autopilot::supervisor::{Brief, Phase, Reason, Request};
+use crate::autopilot::supervisor::{Brief, Phase, Request};
 use crate::camera::Frame;
 use crate::geometry::{CameraModel, CameraMount, Vec3, View};
 use crate::inference::SegmentationMap;
-use crate::landing::{HoldReason, Landing, LandingConfig, LandingDecision, LandingInput, Outcome};
-use crate::record::{EventLine, FlightLine, FlightResult, StartLine, TakeoverLine, TrackPoint};
-use crate::sim::autopilot::{Dialect, Noise, Range, SimAutopilot, SimConfig, Truth, Wind};
+use crate::landing::{HoldReason, Landing, LandingConfig, LandingDecision, Outcome};
+use crate::record::{EventLine, FlightResult, TrackPoint};
+use crate::sim::autopilot::{Dialect, Noise, Range, SimAutopilot, SimConfig, Wind};
 use crate::sim::campaign::Start;
 use crate::sim::faults::Fault;
 use crate::sim::world::World;
 use crate::time::MonoTime;
 
+use super::decide::{Decided, Decider, Situation};
 use ear::Ear;
 pub use eye::Eyes;
 use eye::{Eye, Seen};
 use judge::Judge;
+use record::hundredths;
+pub use record::{FlightRecord, dialect_name};
 use trouble::{Scene, Trouble};
 
 /// The link is looked at this often.
@@ -82,17 +86,6 @@ pub struct FlightSpec {
     pub latency: Duration,
     /// Time after which the flight is over, whatever happens.
     pub longest: Duration,
-}
-
-/// A flight that is over.
-#[derive(Debug, Clone)]
-pub struct FlightRecord {
-    /// What it came to.
-    pub line: FlightLine,
-    /// The way.
-    pub track: Vec<TrackPoint>,
-    /// What happened.
-    pub events: Vec<EventLine>,
 }
 
 /// A decided frame, for whoever watches.
@@ -176,13 +169,12 @@ struct Flight<'a> {
     steps: u64,
     autopilot: SimAutopilot,
     companion: Companion,
-    landing: Landing,
+    decider: Decider,
     segmentation: SegmentationMap,
     eye: Eye<'a>,
     next_frame: MonoTime,
     /// The picture under way, the error of the estimate when it was taken, and when the decision on it is there.
     under_way: Option<(Seen, Vec3<crate::geometry::Ned>, MonoTime)>,
-    epoch: u32,
     judge: Judge,
     ear: Ear,
     trouble: Trouble,
@@ -205,12 +197,15 @@ impl<'a> Flight<'a> {
             steps: 0,
             autopilot: SimAutopilot::new(sim_config(spec)),
             companion: Companion::new(spec.companion.clone())?,
-            landing: Landing::new(spec.landing.clone())?,
+            decider: Decider::new(
+                Landing::new(spec.landing.clone())?,
+                spec.camera.clone(),
+                spec.mount,
+            ),
             segmentation: SegmentationMap::default(),
             eye: Eye::new(eyes, Arc::clone(&spec.world), lens, spec.seed),
             next_frame: MonoTime::ZERO,
             under_way: None,
-            epoch: 0,
             judge: Judge::new(Arc::clone(&spec.world), spec.landing.vehicle_radius_m),
             ear: Ear::default(),
             trouble: Trouble::new(&spec.faults),
@@ -322,38 +317,12 @@ impl<'a> Flight<'a> {
         watcher: &mut dyn Watcher,
     ) {
         let frame = &seen.frame;
-        let epoch = self.companion.state().epoch;
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            self.landing.start_new_map();
-        }
-        self.landing.watch(self.companion.watch());
-        let pose = self
-            .companion
-            .history()
-            .pose_at(frame.captured_at, self.now);
-        let view = pose.ok().map(|p| self.eye.view(p));
+        let situation = Situation::of(&self.companion, frame.captured_at, self.now);
         let segmented = self.eye.segment(seen, &mut self.segmentation).is_ok();
-        let range = self.companion.state().range_m;
-        let range_m = range.and_then(|r| r.fresh(self.now, Duration::from_millis(500)).copied());
-        let decision = match (&view, segmented) {
-            (Some(view), true) => {
-                let input = LandingInput {
-                    segmentation: &self.segmentation,
-                    view,
-                    picture: &frame.image,
-                    range_m,
-                };
-                self.landing.step(&input, self.now)
-            }
-            (_, false) => {
-                self.landing
-                    .hold(frame.seq, frame.captured_at, HoldReason::NoSegmentation)
-            }
-            (None, _) => self
-                .landing
-                .hold(frame.seq, frame.captured_at, HoldReason::NoPose),
-        };
+        let segmentation = segmented.then_some(&self.segmentation);
+        let Decided { decision, view } =
+            self.decider
+                .decide(frame, segmentation, &situation, self.now);
         self.judge.decisions += 1;
         match (decision.outcome, &decision.site) {
             (Outcome::Site, Some(site)) => {
@@ -363,11 +332,12 @@ impl<'a> Flight<'a> {
             (Outcome::Hold(reason), _) => self.last_hold = Some(reason),
             (Outcome::Site, None) => {}
         }
-        self.companion.decide(Brief::of(decision, epoch), self.now);
+        self.companion
+            .decide(Brief::of(decision, situation.epoch), self.now);
         watcher.look(&Look {
             frame,
             view: view.as_ref(),
-            segmentation: segmented.then_some(&self.segmentation),
+            segmentation,
             decision,
             phase: self.phase,
         });
@@ -459,133 +429,6 @@ impl<'a> Flight<'a> {
             }
         })
     }
-
-    fn result(&self, is_down: bool) -> FlightResult {
-        let is_taken = self.takeover.is_some()
-            || matches!(
-                self.companion.reason(),
-                Some(Reason::TakenOver(_) | Reason::SticksMoved)
-            );
-        if is_down {
-            FlightResult::Landed
-        } else if is_taken {
-            FlightResult::HandedBack
-        } else {
-            FlightResult::Held
-        }
-    }
-
-    fn track_point(&self) -> TrackPoint {
-        let p = self.autopilot.truth().position;
-        TrackPoint {
-            at_s: self.now.as_secs_f64(),
-            north_m: p.north(),
-            east_m: p.east(),
-            height_m: -p.down(),
-            phase: self.phase.text(),
-            site_m: self.judge.chosen.map(|g| [g.north_m, g.east_m]),
-            person_m: self.judge.person_m(p, self.now.as_secs_f64()),
-        }
-    }
-
-    fn record(self, result: FlightResult) -> FlightRecord {
-        let truth: &Truth = self.autopilot.truth();
-        let touchdown = truth.touchdown.map(|t| self.judge.touchdown(&t));
-        let person = self.judge.person_min_m.map(hundredths);
-        let mut line = FlightLine {
-            seed: self.spec.seed,
-            autopilot: dialect_name(self.spec.dialect).to_owned(),
-            start: start_line(&self.spec.start),
-            result,
-            success: false,
-            reason: None,
-            has_place: self.spec.has_place,
-            touchdown,
-            person_min_distance_m: person,
-            decisions: self.judge.decisions,
-            site_decisions: self.judge.sites,
-            false_safe_decisions: self.judge.false_safe,
-            time_s: hundredths(self.now.as_secs_f64()),
-            aborts: self.companion.tally().aborts,
-            reroutes: self.companion.tally().reroutes,
-            faults: self.trouble.lines(),
-            takeover: self.takeover.as_ref().map(|t| takeover_line(t, &self.ear)),
-            events: Vec::new(),
-        };
-        line.reason = self.failure(&line);
-        line.success = line.reason.is_none();
-        if !line.success {
-            line.events.clone_from(&self.events);
-        }
-        FlightRecord {
-            line,
-            track: self.track,
-            events: self.events,
-        }
-    }
-
-    /// Why it is no success.
-    fn failure(&self, line: &FlightLine) -> Option<String> {
-        if let Some(t) = &line.touchdown {
-            if line.result == FlightResult::Crashed {
-                return Some(format!("hit the ground at {:.1} m/s", t.sink_m_s));
-            }
-            if !t.surface.is_landable() {
-                return Some(format!("came down on {}", t.surface.name()));
-            }
-        }
-        if let Some(d) = line.person_min_distance_m.filter(|d| *d < judge::PEOPLE_M) {
-            return Some(format!("a person at {d:.2} m while below 10 m"));
-        }
-        if line.result == FlightResult::Landed {
-            return None;
-        }
-        let gave_up = self.companion.reason().map_or("out of time", Reason::text);
-        let hold = self.last_hold.map_or("", HoldReason::text);
-        Some(format!(
-            "{} ({gave_up}; last hold: {hold})",
-            line.result.name()
-        ))
-    }
-}
-
-/// The name used in files.
-#[must_use]
-pub const fn dialect_name(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::ArduPilot => "ardupilot",
-        Dialect::Px4 => "px4",
-    }
-}
-
-fn takeover_line(t: &Takeover, ear: &Ear) -> TakeoverLine {
-    let ms = |to: MonoTime| (to.secs_since(t.at) * 1e3).round();
-    let tick = STEP * TICK_STEPS as u32;
-    let after = t.shown_at.map_or(0, |shown| {
-        ear.commands
-            .iter()
-            .filter(|at| at.since(shown) > tick)
-            .count()
-    });
-    TakeoverLine {
-        at_s: hundredths(t.at.as_secs_f64()),
-        phase: t.phase.text().to_owned(),
-        way: t.way.to_owned(),
-        shown_ms: t.shown_at.map(ms),
-        silent_ms: ear.commands.last().map_or(0.0, |last| ms(*last)),
-        commands_after: after as u32,
-    }
-}
-
-fn start_line(s: &Start) -> StartLine {
-    StartLine {
-        north_m: hundredths(s.north_m),
-        east_m: hundredths(s.east_m),
-        height_m: hundredths(s.height_m),
-        yaw_deg: hundredths(s.yaw_rad.to_degrees()),
-        wind_m_s: hundredths(s.wind_m_s),
-        wind_from_deg: hundredths(s.wind_from_rad.to_degrees()),
-    }
 }
 
 fn sim_config(spec: &FlightSpec) -> SimConfig {
@@ -605,8 +448,4 @@ fn sim_config(spec: &FlightSpec) -> SimConfig {
         }),
         ..SimConfig::new(spec.dialect, spec.seed)
     }
-}
-
-fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -1,10 +1,11 @@
 //! One thread, virtual time, every frame: what replay, simulation and tests use.
 
+use super::decide::Seen;
 use super::pose::{FramePose, PoseError, PoseProvider};
 use crate::camera::Frame;
 use crate::geometry::{CameraMount, View};
 use crate::inference::{SegmentationMap, Segmenter};
-use crate::landing::{HoldReason, Landing, LandingDecision, LandingInput};
+use crate::landing::{Landing, LandingDecision};
 use crate::vehicle::{HeightAboveGround, Pose};
 
 /// The stages in their order, with the memory between them.
@@ -101,21 +102,13 @@ impl<S: Segmenter> Stepped<S> {
             notes.push(e.to_string());
         }
         let segmentation = segmented.is_ok().then_some(&self.segmentation);
-        let decision = match (segmentation, &view) {
-            (Some(segmentation), Some(view)) => {
-                let input = LandingInput {
-                    segmentation,
-                    view,
-                    picture: &frame.image,
-                    range_m: None,
-                };
-                self.landing.step(&input, now)
-            }
-            (None, _) => self
-                .landing
-                .hold(frame.seq, now, HoldReason::NoSegmentation),
-            (_, None) => self.landing.hold(frame.seq, now, HoldReason::NoPose),
+        let seen = Seen {
+            frame,
+            segmentation,
+            view: view.as_ref(),
+            range_m: None,
         };
+        let decision = seen.decide(&mut self.landing, now);
         Step {
             decision,
             segmentation,

@@ -11,6 +11,8 @@ pub enum Problem {
     OtherComponent,
     /// Another autopilot is on the link.
     SecondAutopilot,
+    /// Neither `ArduPilot` nor PX4: listened to, and never commanded.
+    UnknownAutopilot,
     /// Not a number, or endless.
     NotFinite,
     /// Outside of what the quantity can be.
@@ -27,10 +29,11 @@ pub enum Problem {
 
 impl Problem {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OtherSystem,
         Self::OtherComponent,
         Self::SecondAutopilot,
+        Self::UnknownAutopilot,
         Self::NotFinite,
         Self::OutOfRange,
         Self::OddTime,
@@ -38,6 +41,19 @@ impl Problem {
         Self::Duplicate,
         Self::ImplausibleRange,
     ];
+
+    /// Whether it comes on any link now and then; the others are worth a word to the ground.
+    #[must_use]
+    pub const fn is_ordinary(self) -> bool {
+        matches!(
+            self,
+            Self::OtherSystem
+                | Self::OtherComponent
+                | Self::TimeBackwards
+                | Self::Duplicate
+                | Self::ImplausibleRange
+        )
+    }
 }
 
 impl fmt::Display for Problem {
@@ -46,6 +62,7 @@ impl fmt::Display for Problem {
             Self::OtherSystem => "a message of another system: ignored",
             Self::OtherComponent => "a message of another component of our vehicle: ignored",
             Self::SecondAutopilot => "a second autopilot is on the link: ignored, never obeyed",
+            Self::UnknownAutopilot => "neither ArduPilot nor PX4: listened to, never commanded",
             Self::NotFinite => "a value that is not a number: ignored",
             Self::OutOfRange => "a value outside its range: ignored",
             Self::OddTime => "a time since boot that contradicts the ones before: ignored",

@@ -105,7 +105,10 @@ impl Telemetry {
             MavAutopilot::MAV_AUTOPILOT_INVALID => return self.problem(Problem::OutOfRange),
             MavAutopilot::MAV_AUTOPILOT_ARDUPILOTMEGA => AutopilotKind::ArduPilot,
             MavAutopilot::MAV_AUTOPILOT_PX4 => AutopilotKind::Px4,
-            other => AutopilotKind::Other(other as u8),
+            other => {
+                self.problem(Problem::UnknownAutopilot);
+                AutopilotKind::Other(other as u8)
+            }
         };
         let mode = VehicleMode {
             mode: mode_of(kind, m.custom_mode),

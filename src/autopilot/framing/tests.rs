@@ -142,14 +142,70 @@ fn bytes_lost_in_the_middle_of_a_frame_cost_that_frame_only() {
 fn an_unknown_message_is_passed_over_whole() {
     // A message id beyond the dialect, whose payload carries a whole frame that is not ours to read.
     let inner = v2(at(9, 9, 0), &heartbeat());
-    let mut bytes = vec![0xfd, inner.len() as u8, 0, 0, 3, 1, 1, 0xff, 0xff, 0x7f];
+    let mut bytes = v2(at(1, 1, 2), &heartbeat());
+    bytes.extend([0xfd, inner.len() as u8, 0, 0, 3, 1, 1, 0xff, 0xff, 0x7f]);
     bytes.extend(&inner);
     bytes.extend([0, 0]);
     bytes.extend(v2(at(1, 1, 4), &heartbeat()));
     let (frames, parser) = read(&bytes);
-    assert_eq!(frames.len(), 1);
-    assert_eq!(frames[0].header.system_id, 1);
+    assert_eq!(frames.len(), 2);
+    assert!(frames.iter().all(|f| f.header.system_id == 1));
     assert_eq!((parser.counts().unknown, parser.counts().lost), (1, 0));
+}
+
+/// A frame whose message is not in the dialect, with so many bytes.
+fn unknown(sequence: u8, len: u8) -> Vec<u8> {
+    let mut bytes = vec![0xfd, len, 0, 0, sequence, 1, 1, 0xff, 0xff, 0x7f];
+    bytes.resize(bytes.len() + usize::from(len) + 2, 0x11);
+    bytes
+}
+
+#[rstest]
+#[case::at_once(10_000)]
+#[case::byte_by_byte(1)]
+fn unknown_messages_in_a_row_are_all_passed_over(#[case] piece: usize) {
+    let bytes = [
+        unknown(0, 40),
+        unknown(1, 0),
+        unknown(2, 255),
+        v2(at(1, 1, 3), &heartbeat()),
+    ]
+    .concat();
+    let mut parser = Parser::new(None);
+    assert_eq!(read_in(&mut parser, &bytes, piece).len(), 1);
+    let counts = parser.counts();
+    assert_eq!(
+        (counts.unknown, counts.garbage_bytes, counts.lost),
+        (3, 0, 0)
+    );
+}
+
+#[rstest]
+#[case::at_the_start_at_once(10_000, 0)]
+#[case::at_the_start_byte_by_byte(1, 0)]
+#[case::after_a_frame_at_once(10_000, 1)]
+#[case::after_a_frame_byte_by_byte(1, 1)]
+fn noise_that_looks_like_an_unknown_message_costs_no_more_than_its_length(
+    #[case] piece: usize,
+    #[case] before: usize,
+) {
+    let tail: Vec<u8> = (0..40u8)
+        .flat_map(|i| v2(at(1, 1, i), &attitude(1.0)))
+        .collect();
+    let frame = tail.len() / 40;
+    // It ends within a frame, before bytes of the payload that look like a beginning, too.
+    let len = (200..=255)
+        .rev()
+        .find(|len| tail[*len + CHECKSUM..].starts_with(&[0xfe, 0xfd]))
+        .unwrap();
+    let noise = &unknown(0, len as u8)[..10];
+    let first = v2(at(1, 1, 255), &heartbeat()).repeat(before);
+    let mut parser = Parser::new(None);
+    let frames = read_in(&mut parser, &[&first, noise, &tail].concat(), piece);
+    let lost = 40 - (frames.len() - before);
+    // At the start nothing is trusted, and nothing lost.
+    let most = if before == 0 { 0 } else { len / frame + 1 };
+    assert!(lost <= most, "{lost} lost, {most} at most");
 }
 
 #[test]
@@ -358,7 +414,6 @@ proptest! {
         noise in proptest::collection::vec(prop_oneof![Just(0xfdu8), Just(0xfe), any::<u8>()], 0..1000),
         piece in 1usize..600,
     ) {
-        // Noise can swallow what follows it until it is known to be none: 300 bytes at most.
         let tail: Vec<u8> = (0..40u8).flat_map(|i| v2(at(1, 1, i), &attitude(1.0))).collect();
         let mut parser = Parser::new(None);
         read_in(&mut parser, &noise, piece);

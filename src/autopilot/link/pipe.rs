@@ -29,11 +29,26 @@ pub(super) enum ReadPipe {
 pub(super) enum WritePipe {
     Serial(TTYPort),
     Tcp(TcpStream),
-    UdpIn(UdpSocket),
+    /// To whoever called, if anybody has.
+    UdpIn(UdpSocket, Option<SocketAddr>),
     UdpOut(UdpSocket),
 }
 
 impl ReadPipe {
+    /// A handle of its own to write to the same device, or to `peer` where that can be anybody.
+    pub(super) fn writer(&self, peer: Option<SocketAddr>) -> std::io::Result<WritePipe> {
+        Ok(match self {
+            Self::Serial(port) => {
+                let mut port = port.try_clone_native()?;
+                serialport::SerialPort::set_timeout(&mut port, WRITE)?;
+                WritePipe::Serial(port)
+            }
+            Self::Tcp(stream) => WritePipe::Tcp(stream.try_clone()?),
+            Self::UdpIn(socket) => WritePipe::UdpIn(socket.try_clone()?, peer),
+            Self::UdpOut(socket) => WritePipe::UdpOut(socket.try_clone()?),
+        })
+    }
+
     /// So many bytes, and from whom where that can be anybody.
     pub(super) fn read(
         &mut self,
@@ -54,20 +69,20 @@ impl ReadPipe {
 }
 
 impl WritePipe {
-    pub(super) const fn needs_peer(&self) -> bool {
-        matches!(self, Self::UdpIn(_))
+    pub(super) const fn lacks_peer(&self) -> bool {
+        matches!(self, Self::UdpIn(_, None))
     }
 
     /// Sends frames, and says how many bytes were taken. A datagram holds one frame, so that a lost one costs no other.
-    pub(super) fn write(&mut self, frames: &[u8], peer: Option<SocketAddr>) -> u64 {
-        match (self, peer) {
-            (Self::Serial(port), _) => write_stream(port, frames),
-            (Self::Tcp(stream), _) => write_stream(stream, frames),
-            (Self::UdpOut(socket), _) => datagrams(frames, |frame| socket.send(frame)),
-            (Self::UdpIn(socket), Some(peer)) => {
-                datagrams(frames, |frame| socket.send_to(frame, peer))
+    pub(super) fn write(&mut self, frames: &[u8]) -> u64 {
+        match self {
+            Self::Serial(port) => write_stream(port, frames),
+            Self::Tcp(stream) => write_stream(stream, frames),
+            Self::UdpOut(socket) => datagrams(frames, |frame| socket.send(frame)),
+            Self::UdpIn(socket, Some(peer)) => {
+                datagrams(frames, |frame| socket.send_to(frame, *peer))
             }
-            (Self::UdpIn(_), None) => 0,
+            Self::UdpIn(_, None) => 0,
         }
     }
 }
@@ -111,23 +126,28 @@ fn frame_len(bytes: &[u8]) -> usize {
 }
 
 /// Opens a device or socket.
-pub(super) fn open(
-    address: &LinkAddress,
-    patience: Duration,
-) -> Result<(ReadPipe, WritePipe), LinkError> {
+pub(super) fn open(address: &LinkAddress, patience: Duration) -> Result<ReadPipe, LinkError> {
     let opened = match address {
         LinkAddress::Serial { device, baud } => {
-            return open_serial(address, device, *baud, patience);
+            let port = serialport::new(device, *baud).timeout(patience);
+            return TTYPort::open(&port)
+                .map(ReadPipe::Serial)
+                .map_err(|e| serial_error(address, device, e));
         }
-        LinkAddress::UdpIn(at) => open_udp(at, true, patience),
-        LinkAddress::UdpOut(at) => open_udp(at, false, patience),
+        LinkAddress::UdpIn(at) => open_udp_in(at, patience),
+        LinkAddress::UdpOut(at) => open_udp_out(at, patience),
         LinkAddress::Tcp(at) => open_tcp(at, patience),
     };
-    opened.map_err(|source| LinkError::Open {
+    opened.map_err(|source| failed(address, source))
+}
+
+/// The system's reason with what to do.
+pub(super) fn failed(address: &LinkAddress, source: std::io::Error) -> LinkError {
+    LinkError::Open {
         address: address.clone(),
         remedy: remedy(address, &source),
         source,
-    })
+    }
 }
 
 fn remedy(address: &LinkAddress, e: &std::io::Error) -> &'static str {
@@ -143,21 +163,6 @@ fn remedy(address: &LinkAddress, e: &std::io::Error) -> &'static str {
         }
         _ => "check host, port and network",
     }
-}
-
-fn open_serial(
-    address: &LinkAddress,
-    device: &str,
-    baud: u32,
-    patience: Duration,
-) -> Result<(ReadPipe, WritePipe), LinkError> {
-    let open = || {
-        let port = TTYPort::open(&serialport::new(device, baud).timeout(patience))?;
-        let mut write = port.try_clone_native()?;
-        serialport::SerialPort::set_timeout(&mut write, WRITE)?;
-        Ok((ReadPipe::Serial(port), WritePipe::Serial(write)))
-    };
-    open().map_err(|e: serialport::Error| serial_error(address, device, e))
 }
 
 pub(super) fn serial_error(address: &LinkAddress, device: &str, e: serialport::Error) -> LinkError {
@@ -194,55 +199,45 @@ fn found_ports() -> String {
     }
 }
 
-fn open_udp(
-    at: &HostPort,
-    is_in: bool,
-    patience: Duration,
-) -> std::io::Result<(ReadPipe, WritePipe)> {
-    let mut last = None;
+/// Opens the first of a host's addresses that can be.
+fn first<T>(at: &HostPort, open: impl Fn(SocketAddr) -> std::io::Result<T>) -> std::io::Result<T> {
+    let mut last = ErrorKind::NotFound.into();
     for to in (at.host.as_str(), at.port).to_socket_addrs()? {
+        match open(to) {
+            Ok(opened) => return Ok(opened),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+fn open_udp_in(at: &HostPort, patience: Duration) -> std::io::Result<ReadPipe> {
+    let socket = first(at, UdpSocket::bind)?;
+    set_waits(&socket, patience).map(|()| ReadPipe::UdpIn(socket))
+}
+
+fn open_udp_out(at: &HostPort, patience: Duration) -> std::io::Result<ReadPipe> {
+    let socket = first(at, |to| {
         let any: SocketAddr = if to.is_ipv4() {
             ([0, 0, 0, 0], 0).into()
         } else {
             ([0u16; 8], 0).into()
         };
-        let socket = UdpSocket::bind(if is_in { to } else { any }).and_then(|s| {
-            if is_in {
-                Ok(s)
-            } else {
-                s.connect(to).map(|()| s)
-            }
-        });
-        match socket {
-            Ok(socket) => {
-                socket.set_read_timeout(Some(patience))?;
-                socket.set_write_timeout(Some(WRITE))?;
-                let write = socket.try_clone()?;
-                return Ok(if is_in {
-                    (ReadPipe::UdpIn(socket), WritePipe::UdpIn(write))
-                } else {
-                    (ReadPipe::UdpOut(socket), WritePipe::UdpOut(write))
-                });
-            }
-            Err(e) => last = Some(e),
-        }
-    }
-    Err(last.unwrap_or_else(|| ErrorKind::NotFound.into()))
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(to).map(|()| socket)
+    })?;
+    set_waits(&socket, patience).map(|()| ReadPipe::UdpOut(socket))
 }
 
-fn open_tcp(at: &HostPort, patience: Duration) -> std::io::Result<(ReadPipe, WritePipe)> {
-    let mut last = None;
-    for to in (at.host.as_str(), at.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&to, CONNECT) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(WRITE))?;
-                let write = stream.try_clone()?;
-                return Ok((ReadPipe::Tcp(stream), WritePipe::Tcp(write)));
-            }
-            Err(e) => last = Some(e),
-        }
-    }
-    Err(last.unwrap_or_else(|| ErrorKind::NotFound.into()))
+fn set_waits(socket: &UdpSocket, patience: Duration) -> std::io::Result<()> {
+    socket.set_read_timeout(Some(patience))?;
+    socket.set_write_timeout(Some(WRITE))
+}
+
+fn open_tcp(at: &HostPort, patience: Duration) -> std::io::Result<ReadPipe> {
+    let stream = first(at, |to| TcpStream::connect_timeout(&to, CONNECT))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(WRITE))?;
+    Ok(ReadPipe::Tcp(stream))
 }

@@ -256,6 +256,27 @@ fn tcp_is_opened_again_when_the_other_side_starts_again() {
 }
 
 #[test]
+fn the_newest_handle_reaches_a_writer_that_was_silent_through_many_losses() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut link = Ends::new(&format!("tcp:127.0.0.1:{port}"));
+    for _ in 0..20 {
+        link.reader.open().unwrap();
+        let (far, _) = listener.accept().unwrap();
+        drop(far);
+        assert!(matches!(link.next().0, Received::Lost(_)));
+    }
+    assert_eq!(link.writer.write(&frames(1)), Sent::Closed);
+    link.reader.open().unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    let sent = frames(2);
+    assert_eq!(link.writer.write(&sent), Sent::All);
+    let mut got = vec![0; sent.len()];
+    far.read_exact(&mut got).unwrap();
+    assert_eq!(got, sent);
+}
+
+#[test]
 fn tcp_without_anybody_there_says_what_to_do() {
     let port = free_udp_port();
     let mut link = Ends::new(&format!("tcp:127.0.0.1:{port}"));

@@ -95,7 +95,7 @@ impl<'a> Eye<'a> {
     }
 
     /// From pixels to the ground, for a pose.
-    pub(super) fn view(&self, pose: Pose) -> View {
+    fn view(&self, pose: Pose) -> View {
         View::new(self.model.clone(), &self.mount, pose)
     }
 

@@ -2,6 +2,7 @@
 
 mod ardupilot;
 mod companion;
+mod encoded;
 mod faults;
 mod link;
 mod px4;
