@@ -194,7 +194,7 @@ impl Monitor {
                     f64::from(i) / f64::from(steps),
                     f64::from(j) / f64::from(steps),
                 );
-                if n.hypot(e) > 1.0 {
+                if n * n + e * e > 1.0 {
                     continue;
                 }
                 let pixel = view

@@ -250,8 +250,10 @@ impl Errors {
         let (seen, missed, still) = (&*seen, &*missed, field.at(t_s, gsd_m / MEASURED_GSD_M));
         for (i, &(class, who)) in scene.classes.iter().enumerate() {
             let at = ground.at(view, grid_pixel(i % w, i / w, scale));
+            // Squares: asked for every pixel.
             let is_near = |q: &GroundPoint, g: &GroundPoint| {
-                (q.north_m - g.north_m).hypot(q.east_m - g.east_m) < reach_m
+                let (north, east) = (q.north_m - g.north_m, q.east_m - g.east_m);
+                north * north + east * east < reach_m * reach_m
             };
             let list = if who > 0 {
                 let is_seen = *people.entry(who).or_insert_with(|| {

@@ -225,6 +225,10 @@ pub struct DescentConfig {
     pub commit_height_m: Option<f64>,
     /// The same, judged without a range sensor.
     pub commit_height_without_range_m: f64,
+    /// So long it stays above the commit height before it goes below, and every frame must say GO, seconds.
+    pub last_look_s: f64,
+    /// So far above the commit height, metres.
+    pub last_look_above_m: f64,
     /// Height from which on LAND or PRECLAND take over, judged by a range sensor; without it: the blind height.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub land_height_m: Option<f64>,
@@ -250,6 +254,8 @@ impl Default for DescentConfig {
             longest_s: 300.0,
             commit_height_m: None,
             commit_height_without_range_m: 9.0,
+            last_look_s: 6.0,
+            last_look_above_m: 2.0,
             land_height_m: None,
             blind_height_m: None,
             blind_longest_s: 15.0,

@@ -77,11 +77,22 @@ impl Supervisor {
             return self.transition_to_holding(s.target, Reason::OffTheSite, f, orders);
         }
         let is_over = offset_m <= d.offset_max_m;
-        let last_gate_m = self.last_gate_m(&height);
-        if is_over && height.low_m <= last_gate_m + COMMIT_SLACK_M {
+        let commit_m = self.last_gate_m(&height);
+        let look_m = commit_m + d.last_look_above_m;
+        if s.target.word != Word::Go {
+            s.looking_since = None;
+        } else if is_over && height.low_m <= look_m + COMMIT_SLACK_M {
+            s.looking_since.get_or_insert(f.now);
+        }
+        let has_looked = s
+            .looking_since
+            .is_some_and(|at| f.now.secs_since(at) >= d.last_look_s);
+        if is_over && has_looked && height.low_m <= commit_m + COMMIT_SLACK_M {
             return self.transition_to_committed(&s, &place, f, orders);
         }
-        s.gate = self.sink((&s.target, s.gate), last_gate_m, f, orders);
+        // Until it has looked long enough it stays where it sees who is around; from below it climbs to there.
+        let last_m = if has_looked { commit_m } else { look_m };
+        s.gate = self.sink((&s.target, s.gate), last_m, f, orders);
         self.stream(&s.target, &place, f, orders);
         self.state = State::Descending(s);
     }
@@ -295,7 +306,12 @@ impl Supervisor {
                 At(target.place)
             ),
         );
-        self.descend(Descending { target, gate }, f, orders);
+        let s = Descending {
+            target,
+            gate,
+            looking_since: None,
+        };
+        self.descend(s, f, orders);
     }
 
     /// Stops here at once; the target stream ends with it.

@@ -39,7 +39,8 @@ impl Supervisor {
             return self.transition_to_aborted(reason, After::HandBack, f, orders);
         }
         if f.trouble().is_none() {
-            if let Some(target) = self.find(&mut s, f) {
+            let is_high_enough = self.is_high_enough(&s, &place);
+            if let Some(target) = self.find(&mut s, f).filter(|_| is_high_enough) {
                 return self.transition_to_approaching(target, &place, f, orders);
             }
             let is_over = f.now.secs_since(self.attempt.since) > self.config.search.longest_s;
@@ -50,6 +51,13 @@ impl Supervisor {
         }
         s.station = self.stay_at(s.station, place.position, f, orders);
         self.state = State::Searching(s);
+    }
+
+    /// On the way up from a landing that was stopped, low sites are not taken at once: too little is seen from there.
+    fn is_high_enough(&self, s: &Searching, place: &Place) -> bool {
+        let is_climbing = s.station.down() < place.position.down() - ARRIVED_M;
+        let look_m = self.commit_m + self.config.descent.last_look_above_m;
+        !is_climbing || place.height.is_none_or(|h| h.metres >= look_m)
     }
 
     /// A site to fly to: the one offered, else an alternate on which the monitor says GO when asked.

@@ -112,6 +112,8 @@ pub(super) struct Holding {
 pub(super) struct Descending {
     pub(super) target: Target,
     pub(super) gate: Gate,
+    /// Above the commit height, looking at a site that every frame since then called clear.
+    pub(super) looking_since: Option<MonoTime>,
 }
 
 /// A height above ground that silence does not go below.

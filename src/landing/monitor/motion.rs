@@ -87,12 +87,13 @@ impl Monitor {
         let open = Open::new(seg, view);
         let most_m2 = self.config.motion_area_m2;
         let around = self.config.motion_around_m * radius / patch.radius_m;
-        let reach = (BESIDE * radius).max(if patch.is_watched { around } else { 0.0 });
+        let beside = BESIDE * radius;
+        let reach = beside.max(if patch.is_watched { around } else { 0.0 });
         let (mut beside_m2, mut all_m2) = (0.0, 0.0);
         self.in_disc_by(step, (centre, reach), |x, y| {
             let px = Self::source(&self.now, x, y);
-            let away = (px.x - centre.x).hypot(px.y - centre.y);
-            let is_beside = away <= BESIDE * radius;
+            let (right, down) = (px.x - centre.x, px.y - centre.y);
+            let is_beside = right * right + down * down <= beside * beside;
             if moved(x, y) == Some(true) && (is_beside || open.is_at(px)) {
                 all_m2 += place_m2;
                 beside_m2 += if is_beside { place_m2 } else { 0.0 };

@@ -104,7 +104,8 @@ impl Survey {
                 f64::from(cell.north - id.north),
                 f64::from(cell.east - id.east),
             );
-            if g.in_picture && dn.hypot(de) * self.cell_m <= radius_m {
+            let away2 = dn * dn + de * de;
+            if g.in_picture && away2 * self.cell_m * self.cell_m <= radius_m * radius_m {
                 stats.take(g, landable);
                 count += 1.0;
             }

@@ -97,13 +97,19 @@ fn the_buffer_is_honoured_to_the_cell(#[case] buffer_m: f64) {
 #[test]
 fn a_person_smaller_than_a_cell_is_not_averaged_away() {
     // 9 cm: less than a segmentation pixel or two, a fifth of a cell.
-    let decision =
-        Scene::with_disc(Surface::Person, 0.03, 0.03, 0.09).step(&mut landing(one_look()));
+    let scene = Scene::with_disc(Surface::Person, 0.03, 0.03, 0.09);
+    let mut config = one_look();
+    config.hazard.person_least_m2 = 0.0;
+    let decision = scene.step(&mut landing(config));
     assert!(
         decision.rejected.get(SiteReject::NearPerson) > 500,
         "{decision:?}"
     );
     assert!(distance_to(&decision, 0.0, 0.0) >= 3.9);
+    // Nobody is that small: by default it is an obstacle.
+    let decision = scene.step(&mut landing(one_look()));
+    assert_eq!(decision.rejected.get(SiteReject::NearPerson), 0);
+    assert!(decision.rejected.get(SiteReject::NearObstacle) > 50);
 }
 
 #[test]

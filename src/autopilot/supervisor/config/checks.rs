@@ -153,7 +153,7 @@ impl SearchConfig {
 }
 
 impl DescentConfig {
-    fn checks(&self) -> [Check; 15] {
+    fn checks(&self) -> [Check; 17] {
         let (lowest, highest) = COMMIT_RANGE_M;
         let commit = self.commit_height_m.unwrap_or(lowest);
         let highest_land = self.commit_height_m.unwrap_or(highest);
@@ -188,6 +188,13 @@ impl DescentConfig {
                 self.land_height_m.unwrap_or(blind),
                 blind,
                 highest_land,
+            ),
+            ("descent.last_look_s", self.last_look_s, 0.0, 60.0),
+            (
+                "descent.last_look_above_m",
+                self.last_look_above_m,
+                0.0,
+                20.0,
             ),
             ("descent.blind_longest_s", self.blind_longest_s, 0.0, 30.0),
         ]

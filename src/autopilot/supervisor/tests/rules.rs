@@ -106,7 +106,14 @@ fn silence_never_descends() {
 
 #[test]
 fn the_stream_of_a_committed_landing_ends_with_an_explicit_abort() {
-    let mut b = reach("committed");
+    // LAND from high up, where silence is a reason to stop.
+    let mut config = command_config();
+    config.descent.land_height_m = Some(8.5);
+    let mut b = Bench::new(config, AutopilotKind::ArduPilot);
+    b.offer = Some((4.0, -3.0));
+    b.start();
+    b.until("land", 60.0, |b| b.mode == Mode::Land);
+    b.run(1.0);
     b.has_frames = false;
     b.until("hold", 1.3, |b| b.mode == Mode::Hold);
     let aborted_at = b.t;
@@ -117,6 +124,45 @@ fn the_stream_of_a_committed_landing_ends_with_an_explicit_abort() {
         .unwrap()
         .0;
     assert!(last_sample <= aborted_at && aborted_at - last_sample < 0.11);
+}
+
+#[test]
+fn it_goes_below_the_commit_height_after_a_look_without_any_doubt() {
+    let mut b = reach("descending");
+    let [commit_m, ..] = b.supervisor.heights_m();
+    b.until("the last look", 60.0, |b| b.height_m() < commit_m + 2.6);
+    let from = b.t;
+    b.run(4.0);
+    // A single frame without GO: the six seconds begin again, and nothing is given up.
+    b.said = Said::Wait;
+    b.run(0.3);
+    b.said = Said::Go;
+    b.until("committed", 20.0, |b| b.phase() == Phase::Committed);
+    assert!(b.t - from > 4.3 + 6.0, "{}", b.t - from);
+    assert_eq!(b.supervisor.tally().holds, 0);
+}
+
+#[test]
+fn from_too_low_it_climbs_for_the_last_look() {
+    let mut b = Bench::command();
+    b.offer = Some((4.0, -3.0));
+    b.position[2] = -6.0;
+    b.start();
+    let [commit_m, ..] = b.supervisor.heights_m();
+    b.until("up", 30.0, |b| b.height_m() > commit_m + 1.5);
+    b.until("landed", 60.0, |b| b.phase() == Phase::Landed);
+}
+
+#[test]
+fn below_the_commit_height_silence_stops_it_in_guided() {
+    let mut b = reach("descending");
+    b.until("committed", 60.0, |b| b.phase() == Phase::Committed);
+    assert_eq!(b.mode, Mode::Guided);
+    b.has_frames = false;
+    b.run(0.9);
+    let height_m = b.height_m();
+    b.until("hold", 1.0, |b| b.mode == Mode::Hold);
+    assert!(b.height_m() > height_m - 1.5, "{}", b.height_m());
 }
 
 #[test]
