@@ -184,13 +184,13 @@ impl Default for SearchConfig {
     fn default() -> Self {
         Self {
             look_s: 5.0,
-            longest_s: 120.0,
+            longest_s: 180.0,
             then: AfterSearch::Hold,
             climb_height_m: 20.0,
             climbs: 3,
             step_m: 15.0,
             radius_m: 60.0,
-            avoid_s: 10.0,
+            avoid_s: 20.0,
         }
     }
 }
@@ -225,7 +225,7 @@ pub struct DescentConfig {
     pub commit_height_m: Option<f64>,
     /// The same, judged without a range sensor.
     pub commit_height_without_range_m: f64,
-    /// So long it stays above the commit height before it goes below, and every frame must say GO, seconds.
+    /// So long it stays above the commit height before it goes below, while nothing moves around the site, seconds.
     pub last_look_s: f64,
     /// So far above the commit height, metres.
     pub last_look_above_m: f64,

@@ -14,6 +14,8 @@ use super::{Health, SAMPLE_PERIOD_S, Supervisor};
 
 /// Above the commit or the land height by less than this, it is reached, metres.
 pub(super) const COMMIT_SLACK_M: f64 = 0.5;
+/// Held off so many times for what moves there, a site is given up.
+const BUSY: u8 = 2;
 /// A climb of less shows nothing new, metres.
 const WORTH_A_CLIMB_M: f64 = 2.0;
 /// Pushed off by more than so many times the allowed offset, it stops going down.
@@ -79,7 +81,7 @@ impl Supervisor {
         let is_over = offset_m <= d.offset_max_m;
         let commit_m = self.last_gate_m(&height);
         let look_m = commit_m + d.last_look_above_m;
-        if s.target.word != Word::Go {
+        if s.target.is_restless() {
             s.looking_since = None;
         } else if is_over && height.low_m <= look_m + COMMIT_SLACK_M {
             s.looking_since.get_or_insert(f.now);
@@ -152,8 +154,10 @@ impl Supervisor {
         if f.trouble().is_some() || held_s < self.config.descent.hold_min_s {
             return;
         }
+        // Where something comes by again and again, another place is better.
+        let is_busy = s.target.disturbed >= BUSY;
         let is_new_go = s.target.go_at.is_some_and(|at| at > s.since);
-        if is_new_go && self.stopped_by(&s.target, Need::Go, f).is_none() {
+        if is_new_go && !is_busy && self.stopped_by(&s.target, Need::Go, f).is_none() {
             return self.transition_to_approaching(s.target, &place, f, orders);
         }
         // A site that is spoken against is left at once for another; one that nobody speaks of is waited for.
@@ -162,7 +166,7 @@ impl Supervisor {
             .and_then(Target::offered)
             .filter(|t| s.target.distance_m(t.place) > SAME_SITE_M && self.is_allowed(t.place, f));
         let is_over = held_s > self.config.descent.reroute_after_s;
-        if let Some(other) = other.filter(|_| is_over || s.target.is_objected_to()) {
+        if let Some(other) = other.filter(|_| is_over || is_busy || s.target.is_objected_to()) {
             self.avoid(&s.target, f);
             self.transition_to_approaching(other, &place, f, orders);
         } else if is_over {
@@ -317,11 +321,12 @@ impl Supervisor {
     /// Stops here at once; the target stream ends with it.
     fn transition_to_holding(
         &mut self,
-        target: Target,
+        mut target: Target,
         why: Reason,
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
+        target.disturbed += u8::from(target.is_restless());
         let station = match f.place {
             Ok(place) => place.position,
             Err(reason) => {

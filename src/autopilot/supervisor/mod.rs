@@ -13,8 +13,8 @@
 //! How it goes down:
 //! - Approach and descent are position setpoints, each no lower than the next *gate*. When everything falls silent the
 //!   vehicle stops at the last one. A gate is earned by a GO that is newer than the one that earned the gate before.
-//! - Above the commit height it stops for the *last look*: it goes on when every frame for some seconds has said GO. From
-//!   there the picture still shows who walks around the site; further down it shows less and less.
+//! - Above the commit height it stops for the *last look*: it goes on when GO has lasted for some seconds and nothing has
+//!   moved around the site. From there the picture still shows who walks there; further down it shows less and less.
 //! - From the *commit height* on, the lowest at which the picture still holds the disc and the people floor, the site is
 //!   not switched any more, but a takeover, a person, animal or vehicle in the disc, a veto of the monitor, or GO growing
 //!   stale still stop and climb. The gates go on down to the *land height*: only from there LAND or PRECLAND, which sink

@@ -112,7 +112,7 @@ pub(super) struct Holding {
 pub(super) struct Descending {
     pub(super) target: Target,
     pub(super) gate: Gate,
-    /// Above the commit height, looking at a site that every frame since then called clear.
+    /// Above the commit height, looking at a site around which nothing has moved since then.
     pub(super) looking_since: Option<MonoTime>,
 }
 

@@ -1,7 +1,7 @@
 //! The site that we fly to, and what the frames say of it.
 
 use crate::geometry::GroundPoint;
-use crate::landing::{Outcome, Site, SiteState, Verdict};
+use crate::landing::{MonitorReason, Outcome, Site, SiteState, Verdict};
 use crate::time::MonoTime;
 
 use super::Brief;
@@ -38,6 +38,8 @@ pub(super) struct Target {
     pub(super) heard_at: MonoTime,
     /// Capture of the newest frame that said GO.
     pub(super) go_at: Option<MonoTime>,
+    /// Times that it was held off for what moved on it or around it.
+    pub(super) disturbed: u8,
     /// Capture of the newest frame that said GO, or would have, had it seen the whole disc: enough to fly over to it, not
     /// to go down on it.
     clear_at: Option<MonoTime>,
@@ -74,6 +76,7 @@ impl Target {
             word: Word::Silent(Reason::GoLost),
             heard_at: brief.captured_at,
             go_at: None,
+            disturbed: 0,
             clear_at: None,
         })
     }
@@ -137,6 +140,17 @@ impl Target {
     /// The newest frame speaks against it, not merely of nothing.
     pub(super) fn is_objected_to(&self) -> bool {
         matches!(self.word, Word::NotClear | Word::Veto(_))
+    }
+
+    /// Something moves on the site or around it.
+    pub(super) fn is_restless(&self) -> bool {
+        matches!(
+            self.word,
+            Word::Silent(Reason::MonitorWaits(Some(MonitorReason::MotionAround)))
+                | Word::Veto(Reason::MonitorVetoes(Some(
+                    MonitorReason::Motion | MonitorReason::MotionAround
+                )))
+        )
     }
 
     /// Why it is not GO.

@@ -21,6 +21,7 @@ use crate::vehicle::{
 pub(super) enum Said {
     Go,
     Wait,
+    MotionAround,
     NotClear,
     Veto,
     OutOfPicture,
@@ -347,9 +348,12 @@ impl Bench {
         if self.said == Said::Veto {
             monitor_reasons.insert(MonitorReason::Occupied);
         }
+        if self.said == Said::MotionAround {
+            monitor_reasons.insert(MonitorReason::MotionAround);
+        }
         let monitor = match self.said {
             Said::Nothing => return None,
-            Said::Wait => Verdict::Wait,
+            Said::Wait | Said::MotionAround => Verdict::Wait,
             Said::Veto => Verdict::Abort,
             _ => Verdict::Go,
         };

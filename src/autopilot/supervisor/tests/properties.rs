@@ -64,6 +64,7 @@ fn any_said() -> impl Strategy<Value = Said> {
     prop_oneof![
         6 => Just(Said::Go),
         1 => Just(Said::Wait),
+        1 => Just(Said::MotionAround),
         1 => Just(Said::NotClear),
         1 => Just(Said::Veto),
         1 => Just(Said::OutOfPicture),

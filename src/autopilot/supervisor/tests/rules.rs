@@ -1,6 +1,7 @@
 //! The rules that keep people alive, one by one.
 
 use super::super::config::AfterSearch;
+use super::super::state::State;
 use super::super::{Authority, Health, Phase, Reason, Refusal, Request, SupervisorConfig};
 use super::bench::{Bench, Said, command_config, is_control, reach};
 use crate::autopilot::commands::Command;
@@ -127,19 +128,31 @@ fn the_stream_of_a_committed_landing_ends_with_an_explicit_abort() {
 }
 
 #[test]
-fn it_goes_below_the_commit_height_after_a_look_without_any_doubt() {
+fn it_goes_below_the_commit_height_after_a_look_at_who_moves_around() {
     let mut b = reach("descending");
     let [commit_m, ..] = b.supervisor.heights_m();
     b.until("the last look", 60.0, |b| b.height_m() < commit_m + 2.6);
     let from = b.t;
     b.run(4.0);
-    // A single frame without GO: the six seconds begin again, and nothing is given up.
-    b.said = Said::Wait;
+    // Somebody in a single frame: the six seconds begin again, and nothing is given up.
+    b.said = Said::MotionAround;
     b.run(0.3);
     b.said = Said::Go;
     b.until("committed", 20.0, |b| b.phase() == Phase::Committed);
     assert!(b.t - from > 4.3 + 6.0, "{}", b.t - from);
     assert_eq!(b.supervisor.tally().holds, 0);
+}
+
+#[test]
+fn a_site_where_somebody_comes_by_again_and_again_is_given_up() {
+    let mut b = reach("descending");
+    for _ in 0..2 {
+        b.said = Said::MotionAround;
+        b.until("held", 5.0, |b| matches!(b.state(), State::Holding(_)));
+        b.said = Said::Go;
+        b.run(1.5);
+    }
+    b.until("given up", 10.0, |b| b.phase() == Phase::Searching);
 }
 
 #[test]
