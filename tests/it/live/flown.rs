@@ -28,6 +28,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 const MANIFEST: &str = include_str!("../../../models/landing.toml");
 /// The flight is over after this, whatever happens.
 const LONGEST: Duration = Duration::from_secs(80);
+/// A vehicle that stands is watched for so long.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Height of the start, metres.
 const START_M: f64 = 13.0;
 /// Patience of the supervisor with a fault, seconds.
@@ -201,10 +203,15 @@ pub(super) fn fly(plan: Plan, taped: bool, watch: impl Fn(&Truth, &AtomicBool) +
         std::thread::Builder::new()
             .name("autopilot".to_owned())
             .spawn_scoped(scope, move || {
+                let mut down_at = None;
                 serve(autopilot, &endpoint, &clock, ends, |a| {
-                    let truth = a.truth();
-                    let is_down = truth.touchdown.is_some() && !truth.is_armed;
-                    if is_down || clock.now().since(MonoTime::ZERO) > LONGEST {
+                    let (truth, now) = (a.truth(), clock.now());
+                    if truth.touchdown.is_some() && !truth.is_armed {
+                        down_at.get_or_insert(now);
+                    }
+                    // The other side has to hear of it first.
+                    let is_over = down_at.is_some_and(|at| now.since(at) > AFTERMATH);
+                    if is_over || now.since(MonoTime::ZERO) > LONGEST {
                         stop.store(true, Ordering::Relaxed);
                     }
                     watch(truth, stop);
