@@ -24,6 +24,7 @@ use alight::sim::noisy::{Sight, TruthSegmenter};
 use alight::sim::world::World;
 use alight::time::{Clock as _, MonoTime, SystemClock};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::de::DeserializeOwned;
 
 const MANIFEST: &str = include_str!("../../../models/landing.toml");
 /// The flight is over after this, whatever happens.
@@ -224,27 +225,26 @@ pub(super) fn fly(plan: Plan, taped: bool, watch: impl Fn(&Truth, &AtomicBool) +
         report.unwrap()
     });
     drop(let_go);
-    let lines = |name: &str| {
-        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let events = lines("events.jsonl").into_iter().map(|line| {
-        let event: EventLine = serde_json::from_str(&line).unwrap();
-        eprintln!("{:7.2} {}", event.at_s, event.text);
-        event.text
-    });
-    let events = events.collect();
     eprintln!("{report:#?}");
     Flown {
         truth: *autopilot.truth(),
-        events,
-        decisions: lines("decisions.jsonl")
-            .iter()
-            .map(|line| serde_json::from_str(line).unwrap())
+        events: lines::<EventLine>(folder.path(), "events.jsonl")
+            .inspect(|e| eprintln!("{:7.2} {}", e.at_s, e.text))
+            .map(|e| e.text)
             .collect(),
+        decisions: lines(folder.path(), "decisions.jsonl").collect(),
         tape: from_tape.try_iter().collect(),
         report,
     }
+}
+
+fn lines<T: DeserializeOwned>(folder: &Path, name: &str) -> impl Iterator<Item = T> {
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    let lines: Vec<T> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    lines.into_iter()
 }
 
 impl Flown {
