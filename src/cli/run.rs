@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use super::{Failure, model, output};
 use crate::autopilot::companion::CompanionConfig;
 use crate::autopilot::decode::TelemetryConfig;
+use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::{Authority, FieldOfView};
 use crate::config::{CameraConfig, CameraSource, Settings};
 use crate::geometry::{CameraModel, CameraMount, Vec3};
@@ -67,7 +68,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         settings.values.landing.hazard.landable_threshold =
             f64::from(files.manifest.output.landable_threshold);
     }
-    let spec = spec(args, &settings)?;
+    let mut spec = spec(args, &settings)?;
+    let mut keyring = settings.values.link.keyring().map_err(Failure::input)?;
+    spec.companion.signing = keyring.as_ref().map(Keyring::signing);
     let mut record = Record::create(args.out.as_deref())?;
     let mut network = model::load(None, &settings)?;
     let stop = interrupted()?;
@@ -88,6 +91,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         &clock,
         &stop,
         &mut |note| {
+            if let Some(keyring) = &mut keyring {
+                keyring.keep(clock.now());
+            }
             if !has_time(clock.now()) {
                 stop.store(true, Ordering::Relaxed);
             }
