@@ -135,7 +135,12 @@ impl Counted {
     Counted::Of(Problem::OddTime),
     Some("time since boot")
 )]
-#[case::from_the_past(position(7013, 0.0), Counted::Of(Problem::TimeBackwards), None)]
+#[case::from_the_past(position(7800, 0.0), Counted::Of(Problem::TimeBackwards), None)]
+#[case::from_long_ago(
+    position(2000, 0.0),
+    Counted::Of(Problem::OddTime),
+    Some("time since boot")
+)]
 #[case::another_system(
     others(9, 190, AutopilotKind::Other(8), Mode::Loiter),
     Counted::Of(Problem::OtherSystem),
