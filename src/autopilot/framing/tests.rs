@@ -453,7 +453,9 @@ proptest! {
         let mut parser = Parser::new(None);
         read_in(&mut parser, &noise, piece);
         let frames = read_in(&mut parser, &tail, piece);
-        prop_assert!(frames.len() >= 32, "{}", frames.len());
+        // One piece of noise in 65536 has a right checksum by chance: a frame of 280 bytes, and those that it cuts.
+        let lost = 40 - frames.len();
+        prop_assert!(lost * (tail.len() / 40) <= 300, "{} lost", lost);
         prop_assert_eq!(frames.last().map(|f| f.header.sequence), Some(39));
     }
 

@@ -135,7 +135,6 @@ impl Counted {
     Counted::Of(Problem::OddTime),
     Some("time since boot")
 )]
-#[case::from_the_past(position(7800, 0.0), Counted::Of(Problem::TimeBackwards), None)]
 #[case::from_long_ago(
     position(2000, 0.0),
     Counted::Of(Problem::OddTime),
@@ -182,6 +181,29 @@ fn what_is_wrong_is_counted_and_said_once_and_leads_to_nothing(
         Some(part) => assert_eq!(said(part), 1, "{texts:?}"),
         None => assert_eq!(said("ignored"), 0, "{texts:?}"),
     }
+}
+
+#[test]
+fn a_time_that_goes_back_is_counted_and_not_believed() {
+    let mut bench = Bench::new(Authority::Command);
+    bench.bytes(&good());
+    bench.bytes(&position(10_000, 1.0));
+    for time in [9_990, 9_900, 9_800, 9_600, 9_300] {
+        bench.run(0.05);
+        bench.bytes(&position(time, 50.0));
+    }
+    let counts = bench.companion.telemetry_counts();
+    assert_eq!(counts.of(Problem::TimeBackwards), 5);
+    let north = bench
+        .companion
+        .state()
+        .kinematics
+        .map(|k| k.value.position.north());
+    assert_eq!(north, Some(1.0));
+    assert_eq!(bench.companion.state().epoch, 0);
+    // On many links that is ordinary.
+    assert!(!bench.texts().iter().any(|t| t.contains("ignored")));
+    assert!(bench.commands().is_empty());
 }
 
 #[rstest]
