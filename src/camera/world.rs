@@ -1,9 +1,11 @@
-//! What a camera over a [`World`] sees: picture and truth through the same projection, movers on both; and what a sensor
-//! makes of it ([`Sensor`]).
+//! What a camera over a [`World`] sees: picture and truth through the same projection, movers on both; what a sensor makes
+//! of it ([`Sensor`]); and a source of frames from the pose that telemetry reports ([`WorldSource`]).
 
 mod sensor;
+mod source;
 
-pub use sensor::{Sensor, SensorSpec};
+pub use sensor::{Sensor, SensorSpec, moved_px};
+pub use source::{PoseFeed, Sighting, WorldSource, WorldSpec};
 
 use std::sync::Arc;
 
@@ -72,15 +74,20 @@ impl WorldCamera {
             picture: RgbImage::new(camera.width, camera.height),
             truth: GrayImage::new(camera.width, camera.height),
         };
+        self.render_into(view, t_s, &mut out);
+        out
+    }
+
+    /// The same into memory that is there already; `out` must have the camera's size.
+    pub fn render_into(&self, view: &View, t_s: f64, out: &mut WorldView) {
         match self.homography(view) {
-            Some(h) => self.rows(&mut out, |px| {
+            Some(h) => self.rows(out, |px| {
                 let p = h * Vector3::new(px.x, px.y, 1.0);
                 Some([p.x / p.z, p.y / p.z])
             }),
-            None => self.rows(&mut out, |px| self.through(view, px)),
+            None => self.rows(out, |px| self.through(view, px)),
         }
-        self.movers(&mut out, view, t_s);
-        out
+        self.movers(out, view, t_s);
     }
 
     /// World pixel under a camera pixel, by the full model of lens and pose.

@@ -10,6 +10,8 @@ pub(super) enum Failure {
     Input(anyhow::Error),
     /// It failed while working: exit code 1.
     Working(anyhow::Error),
+    /// A stage broke or hung in flight and the watchdog ended it: exit code 3.
+    Watchdog(anyhow::Error),
 }
 
 impl Failure {
@@ -29,6 +31,7 @@ impl Failure {
         match self {
             Self::Input(_) => ExitCode::from(2),
             Self::Working(_) => ExitCode::from(1),
+            Self::Watchdog(_) => ExitCode::from(3),
         }
     }
 }
@@ -36,7 +39,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input(e) | Self::Working(e) => write!(f, "{e:#}"),
+            Self::Input(e) | Self::Working(e) | Self::Watchdog(e) => write!(f, "{e:#}"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `alight run`: the onboard service.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -12,21 +12,19 @@ use crate::autopilot::companion::CompanionConfig;
 use crate::autopilot::decode::TelemetryConfig;
 use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::{Authority, FieldOfView};
+use crate::camera::world::WorldSpec;
 use crate::config::{CameraConfig, CameraSource, Settings};
 use crate::geometry::{CameraModel, CameraMount, Vec3};
-use crate::pipeline::flight::Eyes;
-use crate::pipeline::live::{self, LiveSpec, Note, Status};
-use crate::record::{DecisionWriter, EventLine};
+use crate::pipeline::live::{self, Camera, Ended, LiveReport, Options, Parts};
+use crate::pipeline::schedule;
 use crate::sim::campaign as drawn;
 use crate::sim::world::World;
-use crate::time::{Clock as _, MonoTime, SystemClock};
+use crate::time::{MonoTime, SystemClock};
 
 /// Horizontal field of view of the world camera, degrees, unless the configuration says otherwise.
 const HFOV_DEG: f64 = 70.0;
 /// Error of the height over the world camera's ground, metres.
 const PLANE_SD_M: f64 = 0.2;
-/// Time between two lines in the log that say how it is going.
-const LINE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Runs in the foreground: listens to the autopilot, looks for places to land, and does what `mode` allows.
 ///
@@ -38,13 +36,16 @@ Examples:
   alight run --config sitl.toml --engage-when-ready --out out/sitl
       with camera.source = \"world\": lands a simulated vehicle by itself
 
-With --out: decisions.jsonl (a line a frame) and events.jsonl. A landing is started and stopped by MAV_CMD_USER_1
-(param1 = 1, 0), by the switch of supervisor.engage.switch_channel, or, over a world camera, by --engage-when-ready.")]
+With --out: decisions.jsonl (a line a frame), events.jsonl and, while the vehicle is ours, a file `engaged`, by which a
+restart in the air with the same --out knows it: that one holds and hands back, and starts nothing. A landing is started
+and stopped by MAV_CMD_USER_1 (param1 = 1, 0), by the switch of supervisor.engage.switch_channel, or, over a world camera,
+by --engage-when-ready. Exit code 3: a stage broke or hung, the vehicle was handed back, and the watchdog ended it.")]
 pub(super) struct Args {
     /// Configuration (TOML); systemd/alight.toml holds every key.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Start a landing as soon as one may be started; only with camera.source = "world".
+    /// Start a landing, once, as soon as one may be started and the vehicle hovers 5 m up or higher; only with
+    /// camera.source = "world".
     #[arg(long)]
     engage_when_ready: bool,
     /// Folder to write decisions.jsonl and events.jsonl into; made if need be.
@@ -68,46 +69,56 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         settings.values.landing.hazard.landable_threshold =
             f64::from(files.manifest.output.landable_threshold);
     }
-    let mut spec = spec(args, &settings)?;
-    let mut keyring = settings.values.link.keyring().map_err(Failure::input)?;
-    spec.companion.signing = keyring.as_ref().map(Keyring::signing);
-    let mut record = Record::create(args.out.as_deref())?;
-    let mut network = model::load(None, &settings)?;
+    let keyring = settings.values.link.keyring().map_err(Failure::input)?;
+    let mut parts = parts(&settings)?;
+    parts.companion.signing = keyring.as_ref().map(Keyring::signing);
+    let options = Options {
+        engages_when_ready: args.engage_when_ready,
+        longest,
+        mark: args.out.as_ref().map(|out| out.join("engaged")),
+        out: args.out.as_deref().map(output::folder).transpose()?,
+        tape: None,
+        keyring,
+    };
     let stop = interrupted()?;
-    let clock = SystemClock::start();
-    let has_time = |now: MonoTime| longest.is_none_or(|l| now.since(MonoTime::ZERO) < l);
+    log::info!("{}: mode {:?}", parts.link, settings.values.mode);
+    let report = live::run(parts, options, &stop).map_err(Failure::working)?;
+    say(&report);
+    verdict(report)
+}
+
+fn say(report: &LiveReport) {
+    let c = &report.counts;
+    let dropped = c.frames_dropped + c.maps_dropped + c.frames_unanswered + c.decisions_lost;
     log::info!(
-        "{}: mode {:?}, {} x {} pixels, every {:.2} s",
-        spec.link,
-        settings.values.mode,
-        spec.camera.width,
-        spec.camera.height,
-        spec.frame_interval.as_secs_f64()
+        "{} at the end; {} frames, {dropped} of them dropped, {} decisions; from capture to decision {:.0} ms (p50), {:.0} ms \
+         (p95), {:.0} ms (worst); to the commands {:.0} ms (p95)",
+        report.phase().text(),
+        c.frames,
+        c.decisions,
+        c.capture_to_decision.p50_ms,
+        c.capture_to_decision.p95_ms,
+        c.capture_to_decision.max_ms,
+        c.capture_to_command.p95_ms,
     );
-    let mut failed = None;
-    let done = live::run(
-        &spec,
-        Eyes::Network(&mut network),
-        &clock,
-        &stop,
-        &mut |note| {
-            if let Some(keyring) = &mut keyring {
-                keyring.keep(clock.now());
-            }
-            if !has_time(clock.now()) {
-                stop.store(true, Ordering::Relaxed);
-            }
-            if let Err(e) = record.take(&note)
-                && failed.is_none()
-            {
-                // A full disk is no reason to stop flying.
-                log::error!("{e}");
-                failed = Some(e);
-            }
-        },
-    );
-    done.map_err(Failure::working)?;
-    failed.map_or(Ok(()), Err)
+    if c.notes_lost > 0 {
+        log::warn!("the disk was slow: {} notes are not recorded", c.notes_lost);
+    }
+}
+
+/// What the end means to whoever started it.
+fn verdict(report: LiveReport) -> Result<(), Failure> {
+    match report.ended {
+        Ended::Broken { stage, why } => Err(Failure::Watchdog(anyhow!(
+            "stopped by the watchdog: the {stage} stage {why}; the vehicle was handed back as far as the link allowed"
+        ))),
+        Ended::Hung => Err(Failure::Watchdog(anyhow!(
+            "stopped by the watchdog: the control thread hangs; nothing was handed back, the autopilot's own failsafe acts"
+        ))),
+        Ended::AsWished => report
+            .unwritten
+            .map_or(Ok(()), |e| Err(Failure::working(e))),
+    }
 }
 
 fn longest(args: &Args) -> Result<Option<Duration>, Failure> {
@@ -159,7 +170,7 @@ fn check(args: &Args, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn spec(args: &Args, settings: &Settings) -> Result<LiveSpec, Failure> {
+fn parts(settings: &Settings) -> Result<Parts, Failure> {
     let values = &settings.values;
     let link = values.link.address.clone();
     let link = link.ok_or_else(|| Failure::Input(anyhow!("link is not set")))?;
@@ -167,25 +178,36 @@ fn spec(args: &Args, settings: &Settings) -> Result<LiveSpec, Failure> {
         Some(file) => World::load(file).map_err(Failure::input)?,
         None => drawn::world(values.camera.world_seed),
     };
-    let camera = lens(&values.camera)?;
+    let lens = lens(&values.camera)?;
     let mount = &values.camera.mount;
     let [forward, right, down] = mount.lever_arm_m;
-    Ok(LiveSpec {
+    let mount = CameraMount::from_roll_pitch_yaw(
+        mount.roll_deg.to_radians(),
+        mount.pitch_deg.to_radians(),
+        mount.yaw_deg.to_radians(),
+        Vec3::new(forward, right, down),
+    );
+    Ok(Parts {
         link,
-        companion: companion(settings, &camera),
+        companion: companion(settings, &lens),
         landing: values.landing.clone(),
-        world: Arc::new(world),
-        camera,
-        mount: CameraMount::from_roll_pitch_yaw(
-            mount.roll_deg.to_radians(),
-            mount.pitch_deg.to_radians(),
-            mount.yaw_deg.to_radians(),
-            Vec3::new(forward, right, down),
-        ),
-        frame_interval: MonoTime::from_secs_f64(1.0 / values.camera.rate_hz).since(MonoTime::ZERO),
-        latency: MonoTime::from_secs_f64(values.camera.latency_ms / 1e3).since(MonoTime::ZERO),
-        engages_when_ready: args.engage_when_ready,
+        segmenter: Box::new(model::load(None, settings)?),
+        camera: Camera::World(Box::new(WorldSpec {
+            world: Arc::new(world),
+            seed: values.camera.world_seed,
+            lens,
+            mount,
+            interval: seconds(1.0 / values.camera.rate_hz),
+            latency: seconds(values.camera.latency_ms / 1e3),
+            pictures: schedule::PICTURES,
+            sightings: None,
+        })),
+        clock: SystemClock::start(),
     })
+}
+
+fn seconds(s: f64) -> Duration {
+    MonoTime::from_secs_f64(s).since(MonoTime::ZERO)
 }
 
 fn lens(camera: &CameraConfig) -> Result<CameraModel, Failure> {
@@ -235,76 +257,51 @@ fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// What stays of the flight.
-struct Record {
-    /// When the log next says how it is going.
-    next_line: MonoTime,
-    files: Option<(DecisionWriter, std::fs::File, PathBuf)>,
-}
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
 
-impl Record {
-    fn create(out: Option<&Path>) -> Result<Self, Failure> {
-        let Some(out) = out else {
-            return Ok(Self {
-                next_line: MonoTime::ZERO,
-                files: None,
-            });
-        };
-        let out = output::folder(out)?;
-        let decisions =
-            DecisionWriter::create(&out.join("decisions.jsonl")).map_err(Failure::working)?;
-        let file = out.join("events.jsonl");
-        let events = output::written(std::fs::File::create(&file), &file)?;
-        Ok(Self {
-            next_line: MonoTime::ZERO,
-            files: Some((decisions, events, file)),
-        })
-    }
+    use super::*;
 
-    fn take(&mut self, note: &Note) -> Result<(), Failure> {
-        match note {
-            Note::Decision(line) => self
-                .files
-                .as_mut()
-                .map_or(Ok(()), |(decisions, ..)| decisions.append(line))
-                .map_err(Failure::working),
-            Note::Event(at, text) => {
-                log::info!("{text}");
-                self.event(*at, text)
-            }
-            Note::Status(status) => {
-                if status.at >= self.next_line {
-                    self.next_line = status.at.after(LINE_PERIOD);
-                    say(status);
-                }
-                Ok(())
-            }
+    fn after(ended: Ended) -> LiveReport {
+        LiveReport {
+            ended,
+            status: None,
+            counts: live::CountsReport::default(),
+            unwritten: None,
+            left_behind: Vec::new(),
         }
     }
 
-    fn event(&mut self, at: MonoTime, text: &str) -> Result<(), Failure> {
-        use std::io::Write as _;
-        let Some((_, events, file)) = &mut self.files else {
-            return Ok(());
+    #[test]
+    fn whoever_is_stopped_by_the_watchdog_ends_with_3_and_names_the_stage() {
+        verdict(after(Ended::AsWished)).unwrap();
+        let broken = Ended::Broken {
+            stage: "inference",
+            why: "hangs for 15 s".to_owned(),
         };
-        let line = EventLine {
-            at_s: (at.as_secs_f64() * 1e3).round() / 1e3,
-            text: text.to_owned(),
-        };
-        let line = serde_json::to_string(&line).map_err(Failure::working)?;
-        output::written(writeln!(events, "{line}"), file)
+        for (ended, part) in [(broken, "inference stage hangs"), (Ended::Hung, "control")] {
+            let failure = verdict(after(ended)).unwrap_err();
+            assert!(failure.to_string().contains(part), "{failure}");
+            assert_eq!(
+                format!("{:?}", failure.exit_code()),
+                format!("{:?}", ExitCode::from(3))
+            );
+        }
     }
-}
 
-fn say(s: &Status) {
-    let height = s
-        .height_m
-        .map_or_else(|| "height unknown".to_owned(), |h| format!("{h:.1} m"));
-    let ready = s.refusal.unwrap_or("ready");
-    let (frames, dropped) = s.frames;
-    log::info!(
-        "{}: {height}; {frames} frames decided, {dropped} dropped; {} bytes heard; {ready}",
-        s.phase.text(),
-        s.bytes
-    );
+    #[test]
+    fn a_record_that_could_not_be_written_ends_with_1() {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let report = LiveReport {
+            unwritten: Some(crate::record::RecordError::Write {
+                path: "out/events.jsonl".into(),
+                source,
+            }),
+            ..after(Ended::AsWished)
+        };
+        let failure = verdict(report).unwrap_err();
+        assert!(failure.to_string().contains("out/events.jsonl"));
+        assert!(matches!(failure, Failure::Working(_)));
+    }
 }

@@ -1,265 +1,341 @@
-//! alight in flight: named threads, joined by bounded channels, in real time.
+//! The live driver: the same stages as in the stepped one, each on a thread of its own, in real time.
 //!
 //! ```text
-//!  camera ──Shot──► decide ──Brief──► control ◄──bytes── link
-//!    ▲ pose           ▲ situation       │  └──bytes──► device
-//!    └────────────────┴─────────────────┘
+//!            newest frame            maps (a pool)            briefs
+//!  camera ───────────────► inference ─────────────► landing ──────────► control ──buffers──► link-write ──► device
+//!    │                                                │ ▲                 ▲ │ ▲                               │
+//!    └────────────── where was the vehicle? ──────────┴─┼─────────────────┘ │ └──buffers──── link-read ◄──────┘
+//!                    (questions, answered at once) ◄────┘                   └──notes──► record
 //! ```
 //!
-//! The newest frame wins; what is dropped is counted. Commands are never queued: the control thread writes them itself.
-//! Every wait has a deadline ([`schedule`]). A thread that panics or fails is a fault: the supervisor holds and
-//! hands back, then everything ends. One flag stops and joins all.
+//! - The *newest frame* wins: an older one that the network did not get to is dropped and counted.
+//! - Commands and bytes are never dropped here: who has no room is waited for, with a deadline, or they are kept.
+//! - No lock is held across stages. The control thread owns all that is known of the vehicle, and answers questions.
+//! - Every wait has a deadline; all of them stand in [`schedule`](super::schedule).
+//! - A stage that breaks (a panic, an end before its time), hangs or is late is a fault of the pipeline: the heartbeat
+//!   falls silent, and the supervisor holds and hands back when its patience ends. One that recovers is welcome; when
+//!   one is broken or hangs for good, everything ends after the hand-back.
+//! - One wish ends everything: first the vehicle is handed back, then every thread ends and is joined.
+//!
+//! The thread that calls [`run`] is the watchdog. It never waits for what it watches.
 
+mod ask;
+mod computer;
 mod control;
+mod counts;
+mod latest;
+mod record;
 mod stages;
+mod start;
+mod status;
+mod tape;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Sender;
 
-use super::decide::Situation;
-use super::flight::Eyes;
-use super::schedule;
-use crate::autopilot::companion::{Companion, CompanionConfig};
-use crate::autopilot::link::{self, LinkAddress};
-use crate::autopilot::supervisor::{Brief, Phase, Reason, SupervisorConfigError};
-use crate::camera::Frame;
-use crate::geometry::{CameraModel, CameraMount, View};
-use crate::landing::{Landing, LandingConfig};
-use crate::record::DecisionLine;
-use crate::sim::world::World;
-use crate::time::{MonoTime, SystemClock};
+pub use counts::{CountsReport, LatencyReport};
+pub use status::Status;
+pub use tape::{TapeEntry, TapedDecision};
 
-/// Everything that a live flight is made of.
-#[derive(Debug, Clone)]
-pub struct LiveSpec {
-    /// Where the autopilot is.
-    pub link: LinkAddress,
-    /// How the vehicle is commanded.
-    pub companion: CompanionConfig,
+use super::schedule::{
+    BEAT, CONTROL_DEADLINE, FAULT_GRACE, GAUGE_PERIOD, HAND_BACK_LIMIT, HANG_LIMIT,
+    HUNG_JOIN_LIMIT, JOIN_LIMIT, STATUS_PERIOD,
+};
+use super::watchdog::{Stage, Watch, Wish};
+use crate::autopilot::companion::CompanionConfig;
+use crate::autopilot::link::{Keyring, LinkAddress};
+use crate::autopilot::supervisor::{Phase, SupervisorConfigError};
+use crate::camera::FrameSource;
+use crate::camera::world::WorldSpec;
+use crate::geometry::{CameraModel, CameraMount};
+use crate::inference::Segmenter;
+use crate::landing::{ConfigError, LandingConfig};
+use crate::record::RecordError;
+use crate::time::{Clock as _, MonoTime, SystemClock};
+use computer::Gauge;
+use control::is_idle;
+use counts::Counts;
+use record::Notes;
+use start::Started;
+
+/// Where frames come from.
+pub enum Camera {
+    /// A world camera: it renders what the vehicle would see.
+    World(Box<WorldSpec>),
+    /// Any other source, in real time, with its lens and mount.
+    Source(Box<dyn FrameSource + Send>, CameraModel, CameraMount),
+}
+
+/// Everything that flies.
+pub struct Parts {
+    /// Where frames come from.
+    pub camera: Camera,
+    /// Says what they show.
+    pub segmenter: Box<dyn Segmenter + Send>,
     /// How a site is chosen.
     pub landing: LandingConfig,
-    /// The ground that the camera renders.
-    pub world: Arc<World>,
-    /// The lens.
-    pub camera: CameraModel,
-    /// How the camera sits on the vehicle.
-    pub mount: CameraMount,
-    /// Time between two pictures.
-    pub frame_interval: Duration,
-    /// From a picture's exposure to its arrival.
-    pub latency: Duration,
-    /// Starts a landing as soon as one may be started; with a world camera only.
+    /// How the vehicle is commanded.
+    pub companion: CompanionConfig,
+    /// Where the autopilot is.
+    pub link: LinkAddress,
+    /// Stamps everything.
+    pub clock: SystemClock,
+}
+
+/// How it is run.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Start a landing, once, as soon as everything is ready: with a world camera only.
     pub engages_when_ready: bool,
+    /// Hand back and stop after this.
+    pub longest: Option<Duration>,
+    /// Folder for `decisions.jsonl` and `events.jsonl`; it must exist.
+    pub out: Option<PathBuf>,
+    /// The file that says, after a restart in the air, that the vehicle was ours.
+    pub mark: Option<PathBuf>,
+    /// Gets everything that went in and came out.
+    pub tape: Option<Sender<TapeEntry>>,
+    /// Keeps the time of signatures over a restart.
+    pub keyring: Option<Keyring>,
 }
 
-/// What the caller is told.
-#[derive(Debug, Clone)]
-pub enum Note {
-    /// A frame was decided on.
-    Decision(Box<DecisionLine>),
-    /// Something happened, at this moment.
-    Event(MonoTime, String),
-    /// How it is going.
-    Status(Box<Status>),
+/// Why it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to, or its time was up, or there were no more pictures.
+    AsWished,
+    /// A stage broke or hung, and why; the vehicle was given back before, as far as the link allowed.
+    Broken {
+        /// Which.
+        stage: &'static str,
+        /// Its last words.
+        why: String,
+    },
+    /// The control thread hung: nothing could be given back.
+    Hung,
 }
 
-/// How it is going.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Status {
-    /// When.
-    pub at: MonoTime,
-    /// What alight is doing.
-    pub phase: Phase,
-    /// Why a landing could not be started now; `None` when it could.
-    pub refusal: Option<&'static str>,
-    /// Why the last landing ended or was stopped.
-    pub reason: Option<Reason>,
-    /// Height above ground, metres.
-    pub height_m: Option<f64>,
-    /// Bytes from the link.
-    pub bytes: u64,
-    /// Frames decided on, and dropped on the way.
-    pub frames: (u64, u64),
+/// How it went.
+#[derive(Debug)]
+pub struct LiveReport {
+    /// Why it ended.
+    pub ended: Ended,
+    /// The last that the control thread said.
+    pub status: Option<Status>,
+    /// What was counted.
+    pub counts: CountsReport,
+    /// Why the record is not complete.
+    pub unwritten: Option<RecordError>,
+    /// Threads that did not end in time, by name.
+    pub left_behind: Vec<&'static str>,
 }
 
-/// Why the flight did not begin, or did not end well.
+/// Why it cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
     /// A setting of the landing stage.
     #[error(transparent)]
-    Landing(#[from] crate::landing::ConfigError),
+    Landing(#[from] ConfigError),
     /// A setting of the supervisor.
     #[error(transparent)]
     Supervisor(#[from] SupervisorConfigError),
-    /// The system gave no thread.
-    #[error("no thread {name}: {source}; are there too many?")]
+    /// The record cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The system gives no thread.
+    #[error("the thread {name} cannot be started: {source}; are there too many processes?")]
     Thread {
-        /// Which.
+        /// Its name.
         name: &'static str,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A stage ended before it was asked to.
-    #[error("the {0} stage failed; the vehicle was handed back as far as the link allowed")]
-    Stage(&'static str),
+    /// Nothing but a simulated camera may start by itself.
+    #[error("only a world camera may start a landing by itself")]
+    EngagesWithRealCamera,
 }
 
-/// A picture, and how it was rendered.
+/// What every thread has.
+#[derive(Debug, Clone)]
+struct Common {
+    watch: Arc<Watch>,
+    counts: Arc<Counts>,
+    clock: SystemClock,
+    notes: Notes,
+}
+
+/// A thread that broke, with its last words.
 #[derive(Debug)]
-struct Shot {
-    frame: Frame,
-    /// How it looked at the world.
-    truth: View,
+struct Failure {
+    stage: Stage,
+    why: String,
 }
 
-/// What was the case at a frame's capture?
-#[derive(Debug)]
-struct Question {
-    at: MonoTime,
-    answer: Sender<Situation>,
+/// Runs until `stop` is set, the time is up, the pictures end or a stage fails for good; the vehicle is given back first.
+///
+/// # Errors
+/// Why it cannot start; once it runs, what happens is in the report.
+pub fn run(parts: Parts, options: Options, stop: &AtomicBool) -> Result<LiveReport, LiveError> {
+    let longest = options.longest;
+    let started = Started::start(parts, options)?;
+    let mut watchdog = Watchdog::new(started, longest);
+    let is_hung = watchdog.watch(stop);
+    Ok(watchdog.finish(is_hung))
 }
 
-/// From the link.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "bytes travel without allocation, in the channel's own memory"
-)]
-enum Arrival {
-    Opened,
-    Lost,
-    Bytes(usize, [u8; schedule::CHUNK]),
+/// The thread that looks after the others.
+struct Watchdog {
+    started: Started,
+    begun: MonoTime,
+    longest: Option<Duration>,
+    failure: Option<Failure>,
+    failed_at: Option<MonoTime>,
+    asked_at: Option<MonoTime>,
+    status: Option<Status>,
+    gauge: Gauge,
+    next_gauge: MonoTime,
+    next_line: MonoTime,
 }
 
-/// Shared by all threads.
-#[derive(Debug)]
-struct Common<'a> {
-    clock: &'a SystemClock,
-    /// Everything ends.
-    ends: AtomicBool,
-    /// The caller wants the vehicle handed back, and then the end.
-    stop: &'a AtomicBool,
-    decided: AtomicU64,
-    dropped: AtomicU64,
-    faults: Sender<&'static str>,
-    notes: Sender<Note>,
-}
-
-impl Common<'_> {
-    fn is_over(&self) -> bool {
-        self.ends.load(Ordering::Relaxed)
+impl Watchdog {
+    fn new(started: Started, longest: Option<Duration>) -> Self {
+        let begun = started.common.clock.now();
+        Self {
+            begun,
+            longest,
+            failure: None,
+            failed_at: None,
+            asked_at: None,
+            status: None,
+            gauge: Gauge::default(),
+            next_gauge: begun,
+            // The first tells what is missing.
+            next_line: begun.after(Duration::from_secs(1)),
+            started,
+        }
     }
 
-    /// Tells the caller, if there is room.
-    fn note(&self, note: Note) {
-        // Whoever keeps the record is slow: the flight does not wait.
-        let _ = self.notes.try_send(note);
-    }
-
-    /// Runs a stage; whatever ends it early is a fault.
-    fn guard(&self, name: &'static str, stage: impl FnOnce()) {
-        let result = catch_unwind(AssertUnwindSafe(stage));
-        if result.is_err() || !self.is_over() {
-            log::error!("the {name} stage ended");
-            let _ = self.faults.try_send(name);
-            if name == "control" {
-                self.ends.store(true, Ordering::Relaxed);
+    /// Looks until the control thread has ended; `true` when it hangs.
+    fn watch(&mut self, stop: &AtomicBool) -> bool {
+        loop {
+            // Waiting for bad news is the wait.
+            let failure = self.started.failures.recv_timeout(BEAT).ok();
+            let now = self.started.common.clock.now();
+            self.status = self.started.status.try_take().or(self.status);
+            self.note(failure.or_else(|| self.hanging(now)), now);
+            let is_due = self.longest.is_some_and(|l| now.since(self.begun) >= l);
+            let watch = Arc::clone(&self.started.common.watch);
+            if is_due || stop.load(Ordering::Relaxed) || self.is_lost(now) {
+                watch.wish(Wish::HandBack);
+            }
+            if watch.wished() != Wish::Run {
+                self.asked_at.get_or_insert(now);
+            }
+            if self.started.is_finished(Stage::Control) {
+                return false;
+            }
+            let is_silent = watch
+                .age(Stage::Control, now)
+                .is_some_and(|age| age > CONTROL_DEADLINE);
+            if is_silent || self.is_overdue(now) {
+                log::error!("the control thread hangs: everything ends");
+                return true;
+            }
+            if now >= self.next_gauge {
+                self.next_gauge = now.after(GAUGE_PERIOD);
+                self.started.computer.put(self.gauge.read());
+            }
+            if now >= self.next_line {
+                self.next_line = now.after(STATUS_PERIOD);
+                self.tell();
             }
         }
     }
-}
 
-/// Flies until `stop` is set; then the vehicle is handed back, and every thread ends. `clock` stamps everything. `sink` is
-/// told what happens, on this thread.
-///
-/// # Errors
-/// A setting outside its range, or a stage that failed in flight.
-pub fn run(
-    spec: &LiveSpec,
-    eyes: Eyes<'_>,
-    clock: &SystemClock,
-    stop: &AtomicBool,
-    sink: &mut dyn FnMut(Note),
-) -> Result<(), LiveError> {
-    let companion = Companion::new(spec.companion.clone())?;
-    let landing = Landing::new(spec.landing.clone())?;
-    let (faults, broken) = bounded(8);
-    let (notes, told) = bounded(schedule::NOTES);
-    let common = Common {
-        clock,
-        ends: AtomicBool::new(false),
-        stop,
-        decided: AtomicU64::new(0),
-        dropped: AtomicU64::new(0),
-        faults,
-        notes,
-    };
-    let (reader, writer) = link::open(spec.link.clone(), schedule::LINK_PATIENCE);
-    let (shots, shown) = bounded(schedule::FRAMES);
-    let (questions, asked) = bounded(schedule::QUESTIONS);
-    let (briefs, decisions) = bounded::<Brief>(schedule::BRIEFS);
-    let (arrivals, arrived) = bounded(schedule::CHUNKS);
-    let camera = stages::Camera::new(spec, questions.clone());
-    let decide = stages::Decide::new(spec, landing, eyes, (questions, briefs));
-    let hub = control::Inbox {
-        arrived,
-        asked,
-        decisions,
-        broken,
-    };
-    let control = control::Control::new(companion, writer, spec.engages_when_ready);
-    let common = &common;
-    let fault = std::thread::scope(|scope| {
-        let (failed, fault) = bounded(1);
-        spawn(scope, common, "control", move || {
-            // Whoever waits for it takes one.
-            let _ = failed.try_send(control.run(common, &hub));
-        })?;
-        spawn(scope, common, "link", || {
-            stages::listen(common, reader, &arrivals);
-        })?;
-        spawn(scope, common, "camera", || camera.run(common, &shots))?;
-        spawn(scope, common, "decide", || decide.run(common, &shown))?;
-        tell(common, &told, sink);
-        Ok::<_, LiveError>(fault)
-    })?;
-    for note in told.try_iter() {
-        sink(note);
-    }
-    // A control thread that says nothing has panicked.
-    match fault.try_recv() {
-        Ok(None) => Ok(()),
-        Ok(Some(name)) => Err(LiveError::Stage(name)),
-        Err(_) => Err(LiveError::Stage("control")),
-    }
-}
-
-/// A named thread; without it, everything ends.
-fn spawn<'s>(
-    scope: &'s std::thread::Scope<'s, '_>,
-    common: &'s Common<'_>,
-    name: &'static str,
-    stage: impl FnOnce() + Send + 's,
-) -> Result<(), LiveError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn_scoped(scope, move || common.guard(name, stage))
-        .map(|_| ())
-        .map_err(|source| {
-            common.ends.store(true, Ordering::Relaxed);
-            LiveError::Thread { name, source }
+    /// Somebody who hangs and will not come back.
+    fn hanging(&self, now: MonoTime) -> Option<Failure> {
+        let (stage, age) = self.started.common.watch.hanging(now)?;
+        (age > HANG_LIMIT && self.failure.is_none()).then(|| Failure {
+            stage,
+            why: format!("hangs for {:.0} s", age.as_secs_f64()),
         })
+    }
+
+    fn note(&mut self, failure: Option<Failure>, now: MonoTime) {
+        let Some(failure) = failure else {
+            return;
+        };
+        log::error!("{}: {}", failure.stage.name(), failure.why);
+        if failure.stage == Stage::Record {
+            // The landing goes on without it.
+            return;
+        }
+        self.failed_at.get_or_insert(now);
+        self.failure.get_or_insert(failure);
+    }
+
+    /// A stage failed for good, and the vehicle is ours no more or has been for too long.
+    fn is_lost(&self, now: MonoTime) -> bool {
+        let Some(failed_at) = self.failed_at else {
+            return false;
+        };
+        // The status is of the tick before: let one pass that knows of the fault.
+        let is_given_back = self
+            .status
+            .is_some_and(|s| is_idle(s.phase) && s.at > failed_at);
+        is_given_back || now.since(failed_at) > FAULT_GRACE
+    }
+
+    fn is_overdue(&self, now: MonoTime) -> bool {
+        self.asked_at
+            .is_some_and(|at| now.since(at) > HAND_BACK_LIMIT + CONTROL_DEADLINE)
+    }
+
+    fn tell(&self) {
+        let counts = self.started.common.counts.report();
+        match &self.status {
+            Some(status) => log::info!("{}", status.line(&counts)),
+            None => log::info!("starting"),
+        }
+    }
+
+    /// Ends and joins everything.
+    fn finish(mut self, is_hung: bool) -> LiveReport {
+        let common = self.started.common.clone();
+        let patience = if is_hung { HUNG_JOIN_LIMIT } else { JOIN_LIMIT };
+        let left_behind = self.started.join(patience);
+        // Bad news may have come meanwhile.
+        let mut late = self.started.failures.try_iter();
+        let late = late.find(|f| f.stage != Stage::Record);
+        let ended = match self.failure.or(late) {
+            _ if is_hung => Ended::Hung,
+            Some(f) => Ended::Broken {
+                stage: f.stage.name(),
+                why: f.why,
+            },
+            None => Ended::AsWished,
+        };
+        LiveReport {
+            ended,
+            status: self.started.status.try_take().or(self.status),
+            counts: common.counts.report(),
+            unwritten: self.started.unwritten.try_recv().ok(),
+            left_behind,
+        }
+    }
 }
 
-/// Hands notes to the caller until the end.
-fn tell(common: &Common<'_>, told: &Receiver<Note>, sink: &mut dyn FnMut(Note)) {
-    while !common.is_over() {
-        if let Ok(note) = told.recv_timeout(schedule::BEAT) {
-            sink(note);
-        }
+impl LiveReport {
+    /// The phase at the end.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.status.map_or(Phase::Standby, |s| s.phase)
     }
 }

@@ -1,36 +1,71 @@
 //! One table of rates, deadlines and queue lengths of the live pipeline.
 //!
-//! | thread | works | waits at most | hands on through | when that is full |
+//! | thread | runs | waits at most | hands on through | when that is full |
 //! |---|---|---|---|---|
-//! | `camera` | at the camera's rate | [`BEAT`] | [`FRAMES`] frames | the new frame goes, counted |
-//! | `decide` | a frame, the newest | [`BEAT`], [`ANSWER`] for the pose | [`BRIEFS`] decisions | waits [`ANSWER`], then it goes, counted |
-//! | `control` | [`CONTROL_TICK`], and at once when bytes come | [`CONTROL_TICK`] | the device | the link's own deadline |
-//! | `link` | bytes | [`LINK_PATIENCE`] | [`CHUNKS`] pieces | waits [`BEAT`], then they go, counted |
-//! | caller | notes | [`BEAT`] | the disk | notes go, counted; nobody waits for it |
+//! | `camera` | at the camera's own rate | [`BEAT`] | the newest frame, one place | the older frame goes, counted |
+//! | `inference` | a frame | [`BEAT`] | [`MAPS`] maps | waits for a map: the newest frame stays in front of it |
+//! | `landing` | a map | [`BEAT`], [`ANSWER`] for the pose | [`BRIEFS`] briefs | waits [`ANSWER`], then the brief goes, counted |
+//! | `control` | [`CONTROL_TICK`], and at once when bytes come | [`CONTROL_TICK`] | [`OUT_BUFFERS`] buffers of bytes | they stay in the companion, which takes back what is overtaken |
+//! | `link-read` | bytes | [`LINK_PATIENCE`] | [`BUFFERS`] buffers of bytes | waits: the bytes stay in the system's buffer |
+//! | `link-write` | a buffer | [`BEAT`] | the device | the link's own deadline |
+//! | `record` | a note | [`BEAT`] | the disk | notes are dropped, counted; nobody waits for it |
+//!
+//! A stage that has brought nothing, or has been busy with one thing, for longer than its deadline ([`CAMERA_DEADLINE`],
+//! [`INFERENCE_DEADLINE`], [`LANDING_DEADLINE`], [`WRITE_DEADLINE`]) is a fault: the heartbeat falls silent, the supervisor
+//! holds and, when its patience ends, hands back. These are longer than the age at which a GO is stale (1 s), which stops
+//! a descent by itself. A stage that has been busy with one thing for [`HANG_LIMIT`] is given up: the process ends.
 
 use std::time::Duration;
 
 /// The supervisor is stepped at least this often.
 pub const CONTROL_TICK: Duration = Duration::from_millis(50);
-/// Every wait ends after this, so that a stop is seen.
+/// Every wait of a thread for its next piece of work ends after this, so that a stop is seen.
 pub const BEAT: Duration = Duration::from_millis(100);
 /// The reader of the link looks up this often.
-pub const LINK_PATIENCE: Duration = Duration::from_millis(50);
-/// How long a stage waits for the control thread.
+pub const LINK_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a stage waits for the control thread's answer: two ticks.
 pub const ANSWER: Duration = Duration::from_millis(100);
-/// Frames on their way; the newest is taken.
-pub const FRAMES: usize = 2;
+
+/// Segmentation maps: one being filled, one being read, one under way.
+pub const MAPS: usize = 3;
+/// Pictures of the world camera: one being rendered, one waiting, one in the network, one in the landing stage.
+pub const PICTURES: usize = 4;
 /// Decisions on their way to the control thread.
 pub const BRIEFS: usize = 4;
-/// Questions on their way to the control thread.
+/// Questions for a pose on their way to the control thread: two stages ask, one at a time.
 pub const QUESTIONS: usize = 4;
-/// Pieces of what the link brought.
-pub const CHUNKS: usize = 64;
-/// Longest piece, bytes: a datagram.
-pub const CHUNK: usize = 2048;
+/// Buffers of bytes from the link.
+pub const BUFFERS: usize = 16;
+/// Buffers of bytes to the link: one being written, one waiting. What waits longer stays where a takeover takes it back.
+pub const OUT_BUFFERS: usize = 2;
+/// Size of one, bytes: a datagram.
+pub const BUFFER: usize = 2048;
 /// Notes on their way to the record.
 pub const NOTES: usize = 256;
-/// A hand-back that was asked for ends after this at the latest.
+
+/// A camera that brings nothing for longer is broken; the slowest that may be configured brings a picture in 2 s.
+pub const CAMERA_DEADLINE: Duration = Duration::from_secs(3);
+/// A network that brings nothing for longer is broken.
+pub const INFERENCE_DEADLINE: Duration = Duration::from_secs(3);
+/// A landing stage that decides nothing for longer is broken.
+pub const LANDING_DEADLINE: Duration = Duration::from_millis(3500);
+/// A link that takes no bytes for longer is broken.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
+/// A control thread that is silent for longer hangs: the process ends.
+pub const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A stage that hangs for longer will not come back. The supervisor has handed back by then, unless its patience is
+/// configured to be longer.
+pub const HANG_LIMIT: Duration = Duration::from_secs(15);
+/// A stage that broke may keep the vehicle for so long: the supervisor holds, and hands back when its patience ends.
+pub const FAULT_GRACE: Duration = Duration::from_secs(30);
+/// A hand-back that we were asked for ends after this at the latest.
 pub const HAND_BACK_LIMIT: Duration = Duration::from_secs(10);
-/// Time between two notes that say how it is going.
-pub const STATUS_PERIOD: Duration = Duration::from_secs(1);
+/// Threads that do not end by themselves after this are left behind.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(5);
+/// The same when the control thread hangs: there is no time to lose.
+pub const HUNG_JOIN_LIMIT: Duration = Duration::from_millis(300);
+/// Time between two looks at load, memory and temperature of the board.
+pub const GAUGE_PERIOD: Duration = Duration::from_secs(1);
+/// Time between two lines in the log that say how it is going.
+pub const STATUS_PERIOD: Duration = Duration::from_secs(5);

@@ -24,10 +24,11 @@ const TABLE: [(&str, &[&str]); 18] = [
     // Logs of ground stations speak MAVLink.
     ("record", &["autopilot", "landing", "inference"]),
     ("view", &["landing", "inference", "record"]),
-    // The closed loop flies a simulated autopilot, and says what came of it.
+    // The closed loop flies a simulated autopilot, and says what came of it; the live threads count what they allocate.
     (
         "pipeline",
         &[
+            "alloc",
             "autopilot",
             "camera",
             "inference",

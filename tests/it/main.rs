@@ -1,5 +1,9 @@
 //! Tests that cross modules, in one binary.
 
+/// So that what the live threads allocate is counted.
+#[global_allocator]
+static ALLOCATOR: alight::alloc::CountingAllocator = alight::alloc::CountingAllocator;
+
 /// What a user types and gets.
 #[cfg(test)]
 mod command_line;

@@ -4,6 +4,9 @@ use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
+use crate::geometry::{CameraMount, Ned, Pixel, Vec3, View};
+use crate::vehicle::Pose;
+
 /// How good the camera is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SensorSpec {
@@ -24,6 +27,26 @@ impl Default for SensorSpec {
             exposure_error: 0.08,
         }
     }
+}
+
+/// How far the middle of the picture moves, pixels right and down, while the vehicle moves by `way`; turning is slow
+/// beside it.
+#[must_use]
+pub fn moved_px(view: &View, mount: &CameraMount, way: Vec3<Ned>) -> [f64; 2] {
+    let camera = view.camera();
+    let there = Pose {
+        position: view.pose().position + way,
+        ..*view.pose()
+    };
+    let there = View::new(camera.clone(), mount, there);
+    let middle = Pixel {
+        x: camera.cx,
+        y: camera.cy,
+    };
+    let moved = view
+        .ground_from_pixel(middle)
+        .and_then(|g| there.pixel_from_ground(g));
+    moved.map_or([0.0; 2], |px| [px.x - middle.x, px.y - middle.y])
 }
 
 /// Numbers in the tile of noise.
@@ -245,5 +268,18 @@ mod tests {
             let mut picture = RgbImage::new(w, h);
             sensor().expose(&mut picture, [30.0, -40.0], 9.0, 2.0);
         }
+    }
+
+    #[test]
+    fn a_camera_that_flies_north_sees_the_ground_move_down_the_picture() {
+        let camera = crate::geometry::CameraModel::from_hfov(320, 240, 60.0).unwrap();
+        let mount = CameraMount::nadir();
+        let pose = Pose::level_nadir(crate::time::MonoTime::ZERO, 10.0);
+        let view = View::new(camera, &mount, pose);
+        // 27.7 pixels a metre.
+        let [right, down] = moved_px(&view, &mount, Vec3::new(0.1, 0.0, 0.0));
+        assert!(right.abs() < 1e-6 && (down - 2.77).abs() < 0.01, "{down}");
+        let [right, down] = moved_px(&view, &mount, Vec3::new(0.0, 0.1, 0.0));
+        assert!((right + 2.77).abs() < 0.01 && down.abs() < 1e-6, "{right}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use crate::camera::Frame;
-use crate::camera::world::{Sensor, SensorSpec, WorldCamera};
+use crate::camera::world::{Sensor, SensorSpec, WorldCamera, moved_px};
 use crate::geometry::{CameraModel, CameraMount, Vec3, View};
 use crate::inference::tract::TractSegmenter;
 use crate::inference::{InferenceError, SegmentationMap, Segmenter};
@@ -156,24 +156,8 @@ impl<'a> Eye<'a> {
 
     fn expose(&mut self, view: &View, truth: &Truth, defocus: f64, t_s: f64) -> Arc<RgbImage> {
         let mut picture = self.camera.render(view, t_s).picture;
-        // The middle of the picture moves with the vehicle; turning is slow beside it.
         let way = truth.velocity_m_s * self.sensor.exposure_s();
-        let there = View::new(
-            self.model.clone(),
-            &self.mount,
-            Pose {
-                position: view.pose().position + way,
-                ..*view.pose()
-            },
-        );
-        let middle = crate::geometry::Pixel {
-            x: self.model.cx,
-            y: self.model.cy,
-        };
-        let moved = view
-            .ground_from_pixel(middle)
-            .and_then(|g| there.pixel_from_ground(g));
-        let shift = moved.map_or([0.0; 2], |px| [px.x - middle.x, px.y - middle.y]);
+        let shift = moved_px(view, &self.mount, way);
         self.sensor.expose(&mut picture, shift, defocus, t_s);
         Arc::new(picture)
     }

@@ -1,204 +1,298 @@
-//! The control thread: the companion between the link and the stages.
+//! The control thread: it owns the companion, steps it at every tick and at once when bytes come, and answers questions
+//! for poses in between. It waits for nobody: what it sends goes into free buffers, and what has no buffer yet stays in
+//! the companion's own memory.
 
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
-use super::{Arrival, Common, Note, Question, Status};
+use super::super::schedule::{CONTROL_TICK, HAND_BACK_LIMIT};
+use super::super::watchdog::{Stage, Wish};
+use super::ask::Question;
+use super::counts::Turns;
+use super::latest::{Put, Take};
+use super::record::Note;
+use super::tape::{Tape, TapeEntry};
+use super::wire::FromLink;
+use super::{Common, Status};
 use crate::autopilot::companion::Companion;
-use crate::autopilot::link::{LinkWriter, Listener};
-use crate::autopilot::supervisor::{Brief, Health, Phase, Refusal, Request};
-use crate::pipeline::decide::Situation;
-use crate::pipeline::schedule;
+use crate::autopilot::link::Listener;
+use crate::autopilot::report::Computer;
+use crate::autopilot::supervisor::{Brief, Phase, Refusal, Request};
 use crate::time::{Clock as _, MonoTime};
+use crate::vehicle::Mode;
 
-/// Between two tries to start by itself: a start that was refused says so to the ground.
-const ENGAGE_AGAIN_S: f64 = 2.0;
+/// The vehicle must have been at rest and ready for so long before a landing is started by itself.
+const STEADY: Duration = Duration::from_secs(2);
+/// At rest: slower than this, metres per second.
+const REST_M_S: f64 = 1.0;
+/// Not from lower than this above the ground, metres: it may still be taking off.
+const ENGAGE_MIN_M: f64 = 5.0;
+/// What is missing for a landing is looked at this often.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
-/// What comes to the control thread.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) arrived: Receiver<Arrival>,
-    pub(super) asked: Receiver<Question>,
-    pub(super) decisions: Receiver<Brief>,
-    pub(super) broken: Receiver<&'static str>,
+/// To and from the threads of the link.
+pub(super) struct LinkPorts {
+    pub(super) from_link: (Sender<FromLink>, Receiver<FromLink>),
+    pub(super) free_in: Sender<Vec<u8>>,
+    pub(super) to_link: Sender<Vec<u8>>,
+    pub(super) free_out: Receiver<Vec<u8>>,
 }
 
-/// See the module's description.
-#[derive(Debug)]
+/// Both ends of what ends here; the senders are kept so that a stage that broke leaves silence and no noise.
+pub(super) struct Ports {
+    pub(super) link: LinkPorts,
+    pub(super) briefs: (Sender<Brief>, Receiver<Brief>),
+    pub(super) questions: (Sender<Question>, Receiver<Question>),
+    pub(super) status: Put<Status>,
+    pub(super) computer: Take<Computer>,
+    pub(super) tape: Tape,
+}
+
+/// The control thread's memory.
 pub(super) struct Control {
     companion: Companion,
-    writer: LinkWriter,
+    common: Common,
+    ports: Ports,
     listener: Listener,
-    outward: Vec<u8>,
-    phase: Phase,
+    turns: Turns,
     next_tick: MonoTime,
-    next_status: MonoTime,
-    /// Starts by itself, not before this.
-    engage_at: Option<MonoTime>,
-    /// The end was asked for, at this moment.
-    ends_since: Option<MonoTime>,
-    fault: Option<&'static str>,
+    next_look: MonoTime,
+    out: Option<Vec<u8>>,
+    /// Capture of the newest decision that no step has seen yet.
+    unheard: Option<MonoTime>,
+    phase: Phase,
+    mark: Option<Mode>,
+    readiness: Result<(), Refusal>,
+    /// A start is to be asked for; since when the vehicle has been ready and at rest.
+    engages: bool,
+    steady_since: Option<MonoTime>,
+    hand_back_since: Option<MonoTime>,
 }
 
 impl Control {
-    pub(super) fn new(companion: Companion, writer: LinkWriter, engages: bool) -> Self {
+    pub(super) fn new(companion: Companion, common: Common, ports: Ports, engages: bool) -> Self {
+        let now = common.clock.now();
         Self {
+            mark: companion.engaged_mark(),
             companion,
-            writer,
+            common,
+            ports,
             listener: Listener::default(),
-            outward: Vec::with_capacity(16 * 1024),
+            turns: Turns::default(),
+            next_tick: now,
+            next_look: now,
+            out: None,
+            unheard: None,
             phase: Phase::Standby,
-            next_tick: MonoTime::ZERO,
-            next_status: MonoTime::ZERO,
-            engage_at: engages.then_some(MonoTime::ZERO),
-            ends_since: None,
-            fault: None,
+            readiness: Err(Refusal::NoHeartbeat),
+            engages,
+            steady_since: None,
+            hand_back_since: None,
         }
     }
 
-    /// Until the end; the stage that failed, if one did.
-    pub(super) fn run(mut self, common: &Common<'_>, inbox: &Inbox) -> Option<&'static str> {
-        while !common.is_over() {
-            self.take(common, inbox);
-            let now = common.clock.now();
+    /// Runs until the end, or until the vehicle is given back when that is wished.
+    pub(super) fn run(&mut self) {
+        loop {
+            self.turns.next(&self.common.counts.control_allocations);
+            let now = self.common.clock.now();
             if now >= self.next_tick {
-                self.next_tick = now.after(schedule::CONTROL_TICK);
-                self.tick(common, now);
+                // Ticks that were missed are gone.
+                self.next_tick = self.next_tick.after(CONTROL_TICK).max(now);
+                self.tick(now);
             }
-            self.send();
-            self.follow(common, now);
-            if self.is_done(now) {
-                common.ends.store(true, Ordering::Relaxed);
+            self.flush();
+            if self.is_over(now) {
+                self.publish(now);
+                return;
             }
-        }
-        self.fault
-    }
-
-    /// Waits for the next piece of work, no longer than to the next tick.
-    fn take(&mut self, common: &Common<'_>, inbox: &Inbox) {
-        let wait = self.next_tick.since(common.clock.now());
-        select! {
-            recv(inbox.arrived) -> arrival => if let Ok(arrival) = arrival {
-                self.arrive(&arrival, common.clock.now());
-            },
-            recv(inbox.asked) -> question => if let Ok(question) = question {
-                let situation = Situation::of(&self.companion, question.at, common.clock.now());
-                // Whoever asked has waited too long and is gone.
-                let _ = question.answer.try_send(situation);
-            },
-            recv(inbox.decisions) -> brief => if let Ok(brief) = brief {
-                self.companion.decide(brief, common.clock.now());
-            },
-            recv(inbox.broken) -> stage => if let Ok(stage) = stage {
-                self.fault = Some(stage);
-                self.companion.set_health(Health::Faulted(stage));
-            },
-            default(wait) => {}
+            let wait = self.next_tick.since(self.common.clock.now());
+            select! {
+                recv(self.ports.link.from_link.1) -> message => if let Ok(m) = message { self.hear(m) },
+                recv(self.ports.briefs.1) -> brief => if let Ok(b) = brief { self.learn(&b) },
+                recv(self.ports.questions.1) -> question => if let Ok(q) = question { self.answer(&q) },
+                default(wait) => {}
+            }
         }
     }
 
-    fn arrive(&mut self, arrival: &Arrival, now: MonoTime) {
-        match arrival {
-            Arrival::Opened => self.listener.opened(self.companion.link_counts(), now),
-            Arrival::Lost => {}
-            Arrival::Bytes(len, bytes) => {
-                let bytes = bytes.get(..*len).unwrap_or_default();
+    fn hear(&mut self, message: FromLink) {
+        let now = self.common.clock.now();
+        match message {
+            FromLink::Bytes(buffer, len) => {
+                let bytes = buffer.get(..len).unwrap_or_default();
+                self.ports
+                    .tape
+                    .put(|| TapeEntry::Received(bytes.to_vec(), now));
                 self.companion.receive(bytes, now);
-                self.send();
+                // There is room for every buffer.
+                let _ = self.ports.link.free_in.try_send(buffer);
+                self.speak(now);
             }
+            FromLink::Opened => self.listener.opened(self.companion.link_counts(), now),
         }
     }
 
-    fn tick(&mut self, common: &Common<'_>, now: MonoTime) {
-        self.engage(now);
-        if self.asks_for_end(common) && self.ends_since.is_none() {
-            self.ends_since = Some(now);
-            self.engage_at = None;
-            self.companion.request(Request::Abort);
+    fn learn(&mut self, brief: &Brief) {
+        let now = self.common.clock.now();
+        self.ports
+            .tape
+            .put(|| TapeEntry::Took(Box::new(*brief), now));
+        self.companion.decide(*brief, now);
+        self.unheard = Some(brief.captured_at);
+    }
+
+    fn answer(&mut self, question: &Question) {
+        let now = self.common.clock.now();
+        self.ports
+            .tape
+            .put(|| TapeEntry::Answered(question.at(), now));
+        question.answer(&self.companion, now);
+    }
+
+    fn tick(&mut self, now: MonoTime) {
+        self.common.watch.beat(Stage::Control, now);
+        let health = self.common.watch.health(now);
+        self.companion.set_health(health);
+        if let Some(computer) = self.ports.computer.try_take() {
+            self.ports.tape.put(|| TapeEntry::Gauged(computer));
+            self.companion.set_computer(computer);
         }
+        if now >= self.next_look {
+            self.next_look = now.after(LOOK_PERIOD);
+            self.look_around(now);
+        }
+        self.engage(now);
+        if self.common.watch.wished() >= Wish::HandBack && !is_idle(self.phase) {
+            self.request(Request::Abort);
+        }
+        self.ports.tape.put(|| TapeEntry::Ticked(now, health));
         self.companion.tick(now);
+        if let Some(captured_at) = self.unheard.take() {
+            self.common.counts.to_command.add(now.since(captured_at));
+        }
+        self.speak(now);
+        self.publish(now);
+    }
+
+    fn publish(&mut self, now: MonoTime) {
+        let health = self.common.watch.health(now);
+        let status = Status::of(&self.companion, self.readiness, (health, now));
+        self.ports.status.put(status);
+    }
+
+    /// What is missing, and what is odd about the link, once a second.
+    fn look_around(&mut self, now: MonoTime) {
         let has_autopilot = self.companion.state().kind.is_some();
         let counts = self.companion.link_counts();
         if let Some(complaint) = self.listener.check(counts, has_autopilot, now) {
-            log::warn!("{complaint}");
+            let text = complaint.to_string();
+            self.common
+                .notes
+                .note(Note::Device(log::Level::Warn, text), now);
         }
-        if now >= self.next_status {
-            self.next_status = now.after(schedule::STATUS_PERIOD);
-            let status = self.status(common, now);
-            common.note(Note::Status(Box::new(status)));
+        let readiness = self.companion.readiness(now);
+        let is_news = is_idle(self.phase) && readiness != self.readiness;
+        self.readiness = readiness;
+        let says = match readiness {
+            Err(Refusal::NotAllowed | Refusal::Busy) => return,
+            Err(refusal) => format!("a landing cannot be started: {}", refusal.text()),
+            Ok(()) if self.engages => format!(
+                "a landing can be started, and is once the vehicle hovers {ENGAGE_MIN_M} m up or higher"
+            ),
+            Ok(()) => "a landing can be started".to_owned(),
+        };
+        if is_news {
+            self.common
+                .notes
+                .note(Note::Device(log::Level::Info, says), now);
         }
     }
 
+    /// Asks for a start by itself, once, when the vehicle is ready and at rest.
     fn engage(&mut self, now: MonoTime) {
-        if self.engage_at.is_none_or(|at| now < at) || self.phase != Phase::Standby {
+        if !self.engages || self.common.watch.wished() != Wish::Run {
             return;
         }
-        if self.companion.readiness(now).is_ok() {
-            self.companion.request(Request::Start);
-            self.engage_at = Some(MonoTime::from_secs_f64(now.as_secs_f64() + ENGAGE_AGAIN_S));
+        if self.phase != Phase::Standby {
+            self.engages = false;
+            return;
+        }
+        let state = self.companion.state();
+        let is_at_rest = state
+            .kinematics
+            .is_some_and(|k| k.value.velocity_m_s.norm() < REST_M_S);
+        let is_up = state.height.is_some_and(|h| h.value.metres >= ENGAGE_MIN_M);
+        if !(is_at_rest && is_up) || self.companion.readiness(now).is_err() {
+            self.steady_since = None;
+            return;
+        }
+        let since = *self.steady_since.get_or_insert(now);
+        if now.since(since) >= STEADY {
+            self.steady_since = None;
+            self.request(Request::Start);
         }
     }
 
-    fn asks_for_end(&self, common: &Common<'_>) -> bool {
-        common.stop.load(Ordering::Relaxed) || self.fault.is_some()
+    fn request(&mut self, request: Request) {
+        self.ports.tape.put(|| TapeEntry::Asked(request));
+        self.companion.request(request);
     }
 
-    fn send(&mut self) {
-        self.companion.drain(&mut self.outward);
-        // What the link does not take in time is lost: it would be wrong later.
-        let _ = self.writer.write(&self.outward);
-        self.outward.clear();
-    }
-
-    /// Says what changed.
-    fn follow(&mut self, common: &Common<'_>, now: MonoTime) {
-        for (severity, notice) in self.companion.said() {
-            common.note(Note::Event(now, format!("{severity:?}: {notice}")));
+    /// Hands on what the last steps said and changed.
+    fn speak(&mut self, now: MonoTime) {
+        for (severity, text) in self.companion.said() {
+            self.common.notes.note(Note::Said(severity, text), now);
         }
         let phase = self.companion.phase();
-        if phase == self.phase {
-            return;
+        if phase != self.phase {
+            self.phase = phase;
+            let height_m = self.companion.state().height.map(|h| h.value.metres);
+            self.common.notes.note(Note::Phase(phase, height_m), now);
         }
-        self.phase = phase;
-        if phase != Phase::Standby {
-            // Once: whoever takes the vehicle keeps it.
-            self.engage_at = None;
-        }
-        let height = self
-            .height_m()
-            .map_or_else(String::new, |h| format!(" at {h:.1} m"));
-        common.note(Note::Event(now, format!("{}{height}", phase.text())));
-    }
-
-    fn is_done(&self, now: MonoTime) -> bool {
-        let Some(since) = self.ends_since else {
-            return false;
-        };
-        let has_let_go = matches!(
-            self.phase,
-            Phase::Standby | Phase::Landed | Phase::HandedBack
-        );
-        let waited = now.since(since);
-        has_let_go && waited >= schedule::CONTROL_TICK * 2 || waited >= schedule::HAND_BACK_LIMIT
-    }
-
-    fn height_m(&self) -> Option<f64> {
-        self.companion.state().height.map(|h| h.value.metres)
-    }
-
-    fn status(&mut self, common: &Common<'_>, now: MonoTime) -> Status {
-        Status {
-            at: now,
-            phase: self.phase,
-            refusal: self.companion.readiness(now).err().map(Refusal::text),
-            reason: self.companion.reason(),
-            height_m: self.height_m(),
-            bytes: self.companion.link_counts().bytes,
-            frames: (
-                common.decided.load(Ordering::Relaxed),
-                common.dropped.load(Ordering::Relaxed),
-            ),
+        let mark = self.companion.engaged_mark();
+        if mark != self.mark && self.common.notes.note(Note::Mark(mark), now) {
+            self.mark = mark;
         }
     }
+
+    /// Sends what there is to send, as far as there are buffers.
+    fn flush(&mut self) {
+        let ports = &mut self.ports;
+        loop {
+            let Some(mut buffer) = self
+                .out
+                .take()
+                .or_else(|| ports.link.free_out.try_recv().ok())
+            else {
+                return;
+            };
+            buffer.clear();
+            self.companion.drain(&mut buffer);
+            if buffer.is_empty() {
+                self.out = Some(buffer);
+                return;
+            }
+            ports.tape.put(|| TapeEntry::Sent(buffer.clone()));
+            // There is room for every buffer.
+            let _ = ports.link.to_link.try_send(buffer);
+        }
+    }
+
+    fn is_over(&mut self, now: MonoTime) -> bool {
+        match self.common.watch.wished() {
+            Wish::Run => false,
+            Wish::HandBack => {
+                let since = *self.hand_back_since.get_or_insert(now);
+                is_idle(self.phase) || now.since(since) > HAND_BACK_LIMIT
+            }
+            Wish::Stop | Wish::Close => true,
+        }
+    }
+}
+
+/// Nothing is under way.
+pub(super) const fn is_idle(phase: Phase) -> bool {
+    matches!(phase, Phase::Standby | Phase::Landed | Phase::HandedBack)
 }

@@ -1,226 +1,173 @@
-//! The other threads: camera, decisions, and the ear on the link.
+//! The three threads of the pictures: camera, inference, landing.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never};
+use crossbeam_channel::{Receiver, Sender};
 
-use super::{Arrival, Common, LiveSpec, Note, Question, Shot};
-use crate::autopilot::link::{LinkReader, Received};
+use super::super::decide::{Decided, Decider, Situation};
+use super::super::schedule::{ANSWER, BEAT};
+use super::super::watchdog::{Stage, Wish};
+use super::Common;
+use super::ask::{Answer, Asker};
+use super::counts::Turns;
+use super::latest::{Put, Take};
+use super::record::Note;
+use super::tape::{Tape, TapeEntry, TapedDecision};
 use crate::autopilot::supervisor::Brief;
-use crate::camera::Frame;
-use crate::camera::world::{Sensor, SensorSpec, WorldCamera};
-use crate::geometry::{CameraModel, CameraMount, Vec3, View};
-use crate::inference::{SegmentationMap, Segmenter as _};
-use crate::landing::Landing;
-use crate::pipeline::decide::{Decider, Situation};
-use crate::pipeline::flight::Eyes;
-use crate::pipeline::schedule;
-use crate::record::DecisionLine;
-use crate::sim::noisy::Sight;
-use crate::time::{Clock as _, MonoTime};
-use crate::vehicle::Pose;
+use crate::camera::{Frame, FrameSource, SourceEvent};
+use crate::inference::{SegmentationMap, Segmenter};
+use crate::landing::Outcome;
+use crate::time::Clock as _;
 
-/// Asks the control thread.
+/// A frame with what the network says of it.
 #[derive(Debug)]
-struct Asker {
-    questions: Sender<Question>,
-    answer: Sender<Situation>,
-    answers: Receiver<Situation>,
+pub(super) struct Segmented {
+    frame: Frame,
+    map: SegmentationMap,
+    is_good: bool,
 }
 
-impl Asker {
-    fn new(questions: Sender<Question>) -> Self {
-        let (answer, answers) = bounded(1);
-        Self {
-            questions,
-            answer,
-            answers,
-        }
-    }
-
-    fn ask(&self, at: MonoTime) -> Option<Situation> {
-        // An answer that came too late the last time.
-        while self.answers.try_recv().is_ok() {}
-        let question = Question {
-            at,
-            answer: self.answer.clone(),
-        };
-        self.questions
-            .send_timeout(question, schedule::ANSWER)
-            .ok()?;
-        self.answers.recv_timeout(schedule::ANSWER).ok()
-    }
-}
-
-/// Renders the world from the pose that telemetry reports.
-#[derive(Debug)]
-pub(super) struct Camera {
-    renderer: WorldCamera,
-    sensor: Sensor,
-    lens: CameraModel,
-    mount: CameraMount,
-    interval: Duration,
-    latency: Duration,
-    asker: Asker,
-}
-
-impl Camera {
-    pub(super) fn new(spec: &LiveSpec, questions: Sender<Question>) -> Self {
-        Self {
-            renderer: WorldCamera::new(Arc::clone(&spec.world)),
-            sensor: Sensor::new(SensorSpec::default(), 1),
-            lens: spec.camera.clone(),
-            mount: spec.mount,
-            interval: spec.frame_interval,
-            latency: spec.latency,
-            asker: Asker::new(questions),
-        }
-    }
-
-    /// A picture is exposed on the beat and rendered `latency` later, when the telemetry around it is there.
-    pub(super) fn run(mut self, common: &Common<'_>, shots: &Sender<Shot>) {
-        let source: Arc<str> = Arc::from("world camera");
-        let mut seq = 0;
-        let mut next = common.clock.now();
-        while !common.is_over() {
-            let now = common.clock.now();
-            let due = next.after(self.latency);
-            if now < due {
-                // Nothing comes on this channel: it is the wait.
-                let _ = never::<()>().recv_timeout(due.since(now).min(schedule::BEAT));
-                continue;
-            }
-            let captured_at = next;
-            // Beats that were missed are gone.
-            next = next.after(self.interval).max(before(now, self.latency));
-            let Some(Ok(pose)) = self.asker.ask(captured_at).map(|s| s.pose) else {
-                continue;
-            };
-            let truth = View::new(self.lens.clone(), &self.mount, over_plane(pose));
-            let t_s = captured_at.as_secs_f64();
-            let mut picture = self.renderer.render(&truth, t_s).picture;
-            self.sensor.expose(&mut picture, [0.0; 2], 0.0, t_s);
-            let frame = Frame {
-                seq,
-                source: Arc::clone(&source),
-                captured_at,
-                image: Arc::new(picture),
-                tag: None,
-            };
-            seq += 1;
-            if shots.try_send(Shot { frame, truth }).is_err() {
-                common.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-fn before(now: MonoTime, d: Duration) -> MonoTime {
-    MonoTime::from_nanos(now.as_nanos().saturating_sub(d.as_nanos() as i64))
-}
-
-/// The pose over the plane z = 0, which is the world's ground. A standing vehicle's camera is 0.1 m above it.
-fn over_plane(pose: Pose) -> Pose {
-    let p = pose.position;
-    Pose {
-        position: Vec3::new(p.north(), p.east(), p.down().min(-0.1)),
-        ..pose
-    }
-}
-
-/// From the newest frame to a decision.
-#[derive(Debug)]
-pub(super) struct Decide<'a> {
-    eyes: Eyes<'a>,
-    decider: Decider,
-    segmentation: SegmentationMap,
-    asker: Asker,
-    briefs: Sender<Brief>,
-}
-
-impl<'a> Decide<'a> {
-    pub(super) fn new(
-        spec: &LiveSpec,
-        landing: Landing,
-        eyes: Eyes<'a>,
-        (questions, briefs): (Sender<Question>, Sender<Brief>),
-    ) -> Self {
-        Self {
-            eyes,
-            decider: Decider::new(landing, spec.camera.clone(), spec.mount),
-            segmentation: SegmentationMap::default(),
-            asker: Asker::new(questions),
-            briefs,
-        }
-    }
-
-    pub(super) fn run(mut self, common: &Common<'_>, shown: &Receiver<Shot>) {
-        while !common.is_over() {
-            let Ok(mut shot) = shown.recv_timeout(schedule::BEAT) else {
-                continue;
-            };
-            for newer in shown.try_iter() {
-                shot = newer;
-                common.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-            self.decide(common, &shot);
-        }
-    }
-
-    fn decide(&mut self, common: &Common<'_>, shot: &Shot) {
-        let frame = &shot.frame;
-        let segmented = match &mut self.eyes {
-            Eyes::Network(network) => network.segment(frame, &mut self.segmentation),
-            Eyes::Told(told) => {
-                told.look(&shot.truth, frame.captured_at.as_secs_f64(), Sight::Clear);
-                told.segment(frame, &mut self.segmentation)
-            }
-        };
-        if let Err(e) = &segmented {
-            log::warn!("frame {}: {e}", frame.seq);
-        }
-        let Some(situation) = self.asker.ask(frame.captured_at) else {
-            common.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        let segmentation = segmented.is_ok().then_some(&self.segmentation);
+/// Brings frames until the end; the end of the source is a wish to stop.
+pub(super) fn camera(mut source: Box<dyn FrameSource + Send>, common: &Common, to: &Put<Frame>) {
+    let counts = &common.counts;
+    let mut last_reason = String::new();
+    while !common.watch.is_stopping() {
+        common.watch.turn(Stage::Camera, common.clock.now());
+        let event = source.next_event();
         let now = common.clock.now();
-        let decided = self.decider.decide(frame, segmentation, &situation, now);
-        let brief = Brief::of(decided.decision, situation.epoch);
-        if self.briefs.send_timeout(brief, schedule::ANSWER).is_err() {
-            common.dropped.fetch_add(1, Ordering::Relaxed);
+        match event {
+            SourceEvent::Frame(frame) => {
+                common.watch.beat(Stage::Camera, now);
+                counts.frames.add(1);
+                counts.overtaken.add(to.put(frame));
+            }
+            SourceEvent::Skipped { reason, .. } => {
+                counts.skipped.add(1);
+                if reason != last_reason {
+                    let text = format!("camera: {reason}");
+                    common.notes.note(Note::Device(log::Level::Warn, text), now);
+                    last_reason = reason;
+                }
+            }
+            SourceEvent::End { warning } => {
+                let why = warning.map_or_else(String::new, |w| format!(": {w}"));
+                let text = format!("camera: no more pictures{why}");
+                common.notes.note(Note::Device(log::Level::Info, text), now);
+                common.watch.wish(Wish::HandBack);
+                return;
+            }
         }
-        common.decided.fetch_add(1, Ordering::Relaxed);
-        let latency = common.clock.now().since(frame.captured_at);
-        let line = DecisionLine::new(decided.decision, &frame.source, latency);
-        common.note(Note::Decision(Box::new(line)));
     }
 }
 
-/// Hands on what the link brings.
-pub(super) fn listen(common: &Common<'_>, mut reader: LinkReader, arrivals: &Sender<Arrival>) {
-    let mut buffer = [0; schedule::CHUNK];
-    while !common.is_over() {
-        let arrival = match reader.read(&mut buffer, common.clock.now()) {
-            Received::Bytes(len) => Arrival::Bytes(len, buffer),
-            Received::Opened => {
-                log::info!("{}: open", reader.address());
-                Arrival::Opened
-            }
-            Received::Lost(why) => {
-                log::warn!("{why}; it will be opened again");
-                Arrival::Lost
-            }
-            Received::CannotOpen(e) => {
-                log::warn!("{e}; trying again");
-                continue;
-            }
-            Received::Silence | Received::Closed => continue,
+/// Says what the newest frame shows, whenever it is free.
+pub(super) fn inference(
+    mut segmenter: Box<dyn Segmenter + Send>,
+    common: &Common,
+    frames: &Take<Frame>,
+    (to, free): (&Sender<Segmented>, &Receiver<SegmentationMap>),
+) {
+    let mut spare = None;
+    let mut last_reason = String::new();
+    while !common.watch.is_stopping() {
+        common.watch.turn(Stage::Inference, common.clock.now());
+        let Some(mut map) = spare.take().or_else(|| free.recv_timeout(BEAT).ok()) else {
+            continue;
         };
-        if arrivals.send_timeout(arrival, schedule::BEAT).is_err() {
-            log::warn!("the control thread takes no bytes");
+        let Some(frame) = frames.take(BEAT) else {
+            spare = Some(map);
+            continue;
+        };
+        common.watch.turn(Stage::Inference, common.clock.now());
+        let segmented = segmenter.segment(&frame, &mut map);
+        let now = common.clock.now();
+        common.watch.beat(Stage::Inference, now);
+        let is_good = segmented.is_ok();
+        if let Err(e) = segmented {
+            common.counts.failed.add(1);
+            let reason = e.to_string();
+            if reason != last_reason {
+                common
+                    .notes
+                    .note(Note::Device(log::Level::Error, reason.clone()), now);
+                last_reason = reason;
+            }
         }
+        // There is room for every map.
+        let _ = to.try_send(Segmented {
+            frame,
+            map,
+            is_good,
+        });
     }
+}
+
+/// Where the landing stage's input comes from and its output goes.
+pub(super) struct Ports {
+    pub(super) segmented: Receiver<Segmented>,
+    pub(super) free: Sender<SegmentationMap>,
+    pub(super) asker: Asker,
+    pub(super) briefs: Sender<Brief>,
+    pub(super) tape: Tape,
+}
+
+/// Decides on the newest frame.
+pub(super) fn landing(mut decider: Decider, common: &Common, ports: &Ports) {
+    let mut turns = Turns::default();
+    while !common.watch.is_stopping() {
+        turns.next(&common.counts.landing_allocations);
+        common.watch.turn(Stage::Landing, common.clock.now());
+        let Ok(mut newest) = ports.segmented.recv_timeout(BEAT) else {
+            continue;
+        };
+        while let Ok(newer) = ports.segmented.try_recv() {
+            common.counts.maps_overtaken.add(1);
+            let older = std::mem::replace(&mut newest, newer);
+            // There is room for every map.
+            let _ = ports.free.try_send(older.map);
+        }
+        match ports.asker.ask(newest.frame.captured_at) {
+            Some(answer) => decide(&mut decider, &newest, &answer, (common, ports)),
+            None => common.counts.unanswered.add(1),
+        }
+        let _ = ports.free.try_send(newest.map);
+    }
+}
+
+fn decide(
+    decider: &mut Decider,
+    seen: &Segmented,
+    answer: &Answer,
+    (common, ports): (&Common, &Ports),
+) {
+    let Situation { epoch, .. } = answer.situation;
+    let map = seen.is_good.then_some(&seen.map);
+    // The moment of the answer is the moment of the decision: pose and age belong together.
+    let Decided { decision, .. } = decider.decide(&seen.frame, map, &answer.situation, answer.now);
+    let decided_at = common.clock.now();
+    common.watch.beat(Stage::Landing, decided_at);
+    let latency = decided_at.since(seen.frame.captured_at);
+    let counts = &common.counts;
+    counts.decisions.add(1);
+    counts
+        .sites
+        .add(u64::from(decision.outcome == Outcome::Site));
+    counts.to_decision.add(latency);
+    let brief = Brief::of(decision, epoch);
+    ports.tape.put(|| {
+        TapeEntry::Decided(Box::new(TapedDecision {
+            frame: Frame {
+                image: Arc::new((*seen.frame.image).clone()),
+                ..seen.frame.clone()
+            },
+            map: map.cloned(),
+            situation: answer.situation,
+            now: answer.now,
+            decision: decision.clone(),
+        }))
+    });
+    let is_lost = ports.briefs.send_timeout(brief, ANSWER).is_err();
+    counts.briefs_lost.add(u64::from(is_lost));
+    let note = Note::of(decision, &brief, &seen.frame.source, latency);
+    common.notes.note(note, decided_at);
 }

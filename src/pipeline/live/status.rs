@@ -1,0 +1,98 @@
+//! How it is going, at one tick: what the watchdog tells the log.
+
+use super::counts::CountsReport;
+use crate::autopilot::companion::Companion;
+use crate::autopilot::supervisor::{Health, Phase, Reason, Refusal, Tally};
+use crate::geometry::{Ned, Vec3};
+use crate::time::MonoTime;
+use crate::vehicle::{AutopilotKind, HeightAboveGround, VehicleMode};
+
+/// What the control thread knew at a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Status {
+    /// The tick.
+    pub at: MonoTime,
+    /// What alight is doing.
+    pub phase: Phase,
+    /// Why the last landing ended or was stopped.
+    pub reason: Option<Reason>,
+    /// Whether a landing could be started, as of the last second.
+    pub readiness: Result<(), Refusal>,
+    /// Whether every stage keeps its deadline.
+    pub health: Health,
+    /// Whose behaviour the autopilot has.
+    pub kind: Option<AutopilotKind>,
+    /// Its last heartbeat.
+    pub mode: Option<VehicleMode>,
+    /// Where it is, NED, metres.
+    pub position: Option<Vec3<Ned>>,
+    /// How high over the ground.
+    pub height: Option<HeightAboveGround>,
+    /// Wanted messages that flow, and that are wanted.
+    pub streams: (usize, usize),
+    /// Frames that the link brought, and that were sent.
+    pub frames: (u64, u64),
+    /// What the supervisor counted.
+    pub tally: Tally,
+}
+
+impl Status {
+    /// Of a companion.
+    pub(super) fn of(
+        companion: &Companion,
+        readiness: Result<(), Refusal>,
+        (health, now): (Health, MonoTime),
+    ) -> Self {
+        let state = companion.state();
+        Self {
+            at: now,
+            phase: companion.phase(),
+            reason: companion.reason(),
+            readiness,
+            health,
+            kind: state.kind,
+            mode: state.mode.map(|m| m.value),
+            position: state.kinematics.map(|k| k.value.position),
+            height: state.height.map(|h| h.value),
+            streams: companion.streams_flowing(now),
+            frames: (companion.link_counts().frames, companion.sent_counts().0),
+            tally: companion.tally(),
+        }
+    }
+
+    /// One line for the log.
+    #[must_use]
+    pub fn line(&self, counts: &CountsReport) -> String {
+        let autopilot = match (self.kind, self.mode) {
+            (Some(kind), Some(m)) => {
+                let armed = if m.is_armed { "armed" } else { "disarmed" };
+                format!("{kind:?} {:?} {armed}", m.mode)
+            }
+            _ => "no autopilot heard".to_owned(),
+        };
+        let height = self.height.map_or_else(
+            || "height unknown".to_owned(),
+            |h| format!("{:.1} m", h.metres),
+        );
+        let health = match self.health {
+            Health::Good => String::new(),
+            Health::Faulted(stage) => format!(" | {stage} brings nothing"),
+        };
+        let readiness = match self.readiness {
+            _ if self.phase != Phase::Standby => String::new(),
+            Ok(()) => " | ready".to_owned(),
+            Err(refusal) => format!(" | not ready: {}", refusal.text()),
+        };
+        let (flowing, wanted) = self.streams;
+        format!(
+            "{} | {autopilot} | {height} | {flowing} of {wanted} streams | {} frames, {} dropped, {} sites in {} decisions, \
+             {:.0} ms to a decision{health}{readiness}",
+            self.phase.text(),
+            counts.frames,
+            counts.frames_dropped + counts.maps_dropped,
+            counts.site_decisions,
+            counts.decisions,
+            counts.capture_to_decision.p50_ms,
+        )
+    }
+}
