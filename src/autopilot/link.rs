@@ -5,9 +5,11 @@
 //! that could not be sent in its time would be wrong when it could.
 
 mod address;
+mod keyring;
 mod pipe;
 
 pub use address::{AddressError, HostPort, LinkAddress};
+pub use keyring::{Keyring, KeyringError};
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -1,8 +1,11 @@
 //! `MAVLink` 2 signatures: SHA-256 over a shared key, the frame and a time that only grows.
 //!
 //! Time comes from the caller, as everywhere: the moment when our clock started, in the unit of signatures, plus our clock.
+//! That it grows over a restart, too, is the work of [`Keyring`](super::link::Keyring), which keeps the newest.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mavlink::MAVLinkV2MessageRaw;
 use sha2::{Digest, Sha256};
@@ -11,8 +14,10 @@ use crate::time::MonoTime;
 
 /// Senders whose newest time is remembered.
 const SENDERS: usize = 32;
+/// Units of time in a second.
+pub(super) const TICKS_PER_S: u64 = 100_000;
 /// A sender heard for the first time may be this much behind us: one minute.
-const LATE: u64 = 60 * 100_000;
+const LATE: u64 = 60 * TICKS_PER_S;
 /// 1 January 2015 in Unix time, seconds.
 const EPOCH_UNIX_S: u64 = 1_420_070_400;
 /// A time has 48 bits.
@@ -43,7 +48,7 @@ impl fmt::Debug for SigningKey {
 }
 
 /// How frames are signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SigningConfig {
     /// The shared secret.
     pub key: SigningKey,
@@ -51,12 +56,18 @@ pub struct SigningConfig {
     pub link_id: u8,
     /// When our clock was zero, in 10 microseconds since 1 January 2015: see [`time_of_unix`].
     pub started: u64,
+    /// Whether frames without a signature are read, too; a wrong signature is always refused.
+    pub accepts_unsigned: bool,
+    /// The newest time that was signed or heard, for whoever keeps it.
+    pub newest: Arc<AtomicU64>,
 }
 
 /// A Unix time in seconds as signatures count it: 10 microseconds since 1 January 2015.
 #[must_use]
 pub const fn time_of_unix(unix_s: u64) -> u64 {
-    unix_s.saturating_sub(EPOCH_UNIX_S).saturating_mul(100_000)
+    unix_s
+        .saturating_sub(EPOCH_UNIX_S)
+        .saturating_mul(TICKS_PER_S)
 }
 
 fn time_at(started: u64, now: MonoTime) -> u64 {
@@ -83,6 +94,7 @@ impl Signer {
     /// Fills in the signature of a message that was serialized for signing.
     pub(super) fn sign(&mut self, raw: &mut MAVLinkV2MessageRaw, now: MonoTime) {
         self.last = time_at(self.config.started, now).max(self.last + 1) & TIME_MASK;
+        self.config.newest.fetch_max(self.last, Ordering::Relaxed);
         let bytes = self.last.to_le_bytes();
         *raw.signature_link_id_mut() = self.config.link_id;
         for (to, from) in raw.signature_timestamp_bytes_mut().iter_mut().zip(bytes) {
@@ -112,6 +124,11 @@ impl Verifier {
         }
     }
 
+    /// Whether a frame without a signature is read, too.
+    pub(super) const fn accepts_unsigned(&self) -> bool {
+        self.config.accepts_unsigned
+    }
+
     /// The newest time of a valid signature.
     pub(super) const fn newest(&self) -> u64 {
         self.newest
@@ -139,6 +156,7 @@ impl Verifier {
             None => self.senders.push((sender, time)),
         }
         self.newest = self.newest.max(time);
+        self.config.newest.fetch_max(time, Ordering::Relaxed);
         true
     }
 }

@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use super::{Failure, model, output};
 use crate::autopilot::companion::CompanionConfig;
 use crate::autopilot::decode::TelemetryConfig;
+use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::{Authority, FieldOfView};
 use crate::camera::world::WorldSpec;
 use crate::config::{CameraConfig, CameraSource, Settings};
@@ -68,13 +69,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         settings.values.landing.hazard.landable_threshold =
             f64::from(files.manifest.output.landable_threshold);
     }
-    let parts = parts(&settings)?;
+    let keyring = settings.values.link.keyring().map_err(Failure::input)?;
+    let mut parts = parts(&settings)?;
+    parts.companion.signing = keyring.as_ref().map(Keyring::signing);
     let options = Options {
         engages_when_ready: args.engage_when_ready,
         longest,
         mark: args.out.as_ref().map(|out| out.join("engaged")),
         out: args.out.as_deref().map(output::folder).transpose()?,
         tape: None,
+        keyring,
     };
     let stop = interrupted()?;
     log::info!("{}: mode {:?}", parts.link, settings.values.mode);

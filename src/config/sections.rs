@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::autopilot::link::LinkAddress;
+use crate::autopilot::link::{Keyring, KeyringError, LinkAddress};
 use crate::autopilot::supervisor::{Authority, SupervisorConfig};
 use crate::landing::LandingConfig;
 
@@ -48,6 +48,29 @@ pub struct LinkConfig {
     /// The vehicle's system id, 1 to 255; without it the first autopilot heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_id: Option<u8>,
+    /// The key that both sides sign with, as 32 bytes or a pass phrase, relative to the configuration file; with it, what
+    /// is sent is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key_file: Option<PathBuf>,
+    /// Where the newest time of a signature is kept over a restart; beside the key unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_time_file: Option<PathBuf>,
+    /// With a key: whether frames without a signature are read all the same.
+    pub accept_unsigned: bool,
+}
+
+impl LinkConfig {
+    /// Opens the files of signing, where a key is set.
+    ///
+    /// # Errors
+    /// File, key and remedy.
+    pub fn keyring(&self) -> Result<Option<Keyring>, KeyringError> {
+        let time_file = self.signing_time_file.as_deref();
+        self.signing_key_file
+            .as_ref()
+            .map(|key| Keyring::open(key, time_file, self.accept_unsigned))
+            .transpose()
+    }
 }
 
 /// Where pictures come from in flight.

@@ -50,7 +50,7 @@ use super::schedule::{
 };
 use super::watchdog::{Stage, Watch, Wish};
 use crate::autopilot::companion::CompanionConfig;
-use crate::autopilot::link::LinkAddress;
+use crate::autopilot::link::{Keyring, LinkAddress};
 use crate::autopilot::supervisor::{Phase, SupervisorConfigError};
 use crate::camera::FrameSource;
 use crate::camera::world::WorldSpec;
@@ -102,6 +102,8 @@ pub struct Options {
     pub mark: Option<PathBuf>,
     /// Gets everything that went in and came out.
     pub tape: Option<Sender<TapeEntry>>,
+    /// Keeps the time of signatures over a restart.
+    pub keyring: Option<Keyring>,
 }
 
 /// Why it ended.

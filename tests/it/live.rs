@@ -1,267 +1,25 @@
 //! The live pipeline over a loopback link, in real time, against the simulated autopilot.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
+mod flown;
+mod stepped;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alight::autopilot::companion::{Companion, CompanionConfig};
-use alight::autopilot::decode::TelemetryConfig;
 use alight::autopilot::framing::Parser;
-use alight::autopilot::supervisor::{
-    Authority, Brief, FieldOfView, Health, Phase, SupervisorConfig,
-};
-use alight::camera::world::{Sighting, WorldSpec};
-use alight::camera::{Frame, FrameSource, SourceEvent};
-use alight::geometry::{CameraModel, CameraMount, GroundPoint, Vec3};
-use alight::inference::manifest::Manifest;
-use alight::inference::{InferenceError, SegmentationMap, Segmenter};
-use alight::landing::{Landing, LandingConfig};
-use alight::pipeline::decide::{Decider, Situation};
-use alight::pipeline::live::{
-    self, Camera, Ended, LiveReport, Options, Parts, TapeEntry, TapedDecision,
-};
+use alight::autopilot::supervisor::{Health, Phase};
+use alight::camera::{FrameSource, SourceEvent};
+use alight::geometry::{CameraMount, GroundPoint, Vec3};
+use alight::pipeline::live::{self, Camera, Ended, Options, TapeEntry};
 use alight::pipeline::schedule;
-use alight::record::{DecisionLine, EventLine};
-use alight::sim::autopilot::{Dialect, Endpoint, SimAutopilot, SimConfig, Truth, serve};
-use alight::sim::campaign;
-use alight::sim::noisy::{Sight, TruthSegmenter};
-use alight::sim::world::World;
+use alight::sim::autopilot::{Dialect, Endpoint, SimAutopilot, SimConfig, serve};
 use alight::time::{Clock as _, MonoTime, SystemClock};
 use alight::vehicle::Mode;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use mavlink::dialects::ardupilotmega::MavMessage;
 
-const MANIFEST: &str = include_str!("../../models/landing.toml");
-/// The flight is over after this, whatever happens.
-const LONGEST: Duration = Duration::from_secs(80);
-/// Height of the start, metres.
-const START_M: f64 = 13.0;
-/// Patience of the supervisor with a fault, seconds.
-const PATIENCE_S: f64 = 4.0;
-/// Entries of a tape: more than a flight of this file has.
-const TAPE: usize = 100_000;
-
-/// What the segmenter does with its next frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(u8)]
-enum Mood {
-    Well = 0,
-    Hangs = 1,
-    Panics = 2,
-}
-
-/// Tells the truth of each frame, until its mood changes.
-struct Told {
-    truth: TruthSegmenter,
-    sightings: Receiver<Sighting>,
-    mood: Arc<AtomicU8>,
-    /// Whoever hangs is let go at the end of the test.
-    let_go: Receiver<()>,
-}
-
-impl Segmenter for Told {
-    fn manifest(&self) -> &Manifest {
-        self.truth.manifest()
-    }
-
-    fn segment(&mut self, frame: &Frame, out: &mut SegmentationMap) -> Result<(), InferenceError> {
-        match self.mood.load(Ordering::Relaxed) {
-            m if m == Mood::Hangs as u8 => {
-                let _ = self.let_go.recv();
-            }
-            m if m == Mood::Panics as u8 => panic!("a broken network"),
-            _ => {}
-        }
-        let seen = self.sightings.try_iter().find(|s| s.seq == frame.seq);
-        let seen = seen.ok_or_else(|| InferenceError::Run("nobody saw this frame".to_owned()))?;
-        self.truth.look(&seen.view, seen.t_s, Sight::Clear);
-        self.truth.segment(frame, out)
-    }
-}
-
-/// A flight to be flown.
-struct Plan {
-    parts: Parts,
-    sim: SimConfig,
-    world: Arc<World>,
-    endpoint: Endpoint,
-    mood: Arc<AtomicU8>,
-    let_go: Sender<()>,
-}
-
-/// What came of it.
-struct Flown {
-    truth: Truth,
-    report: LiveReport,
-    events: Vec<String>,
-    decisions: Vec<DecisionLine>,
-    tape: Vec<TapeEntry>,
-}
-
-fn companion_config() -> CompanionConfig {
-    let landing = LandingConfig::default();
-    let mut supervisor = SupervisorConfig {
-        mode: Authority::Command,
-        camera_is_calibrated: true,
-        ..SupervisorConfig::default()
-    };
-    supervisor.descent.patience_s = PATIENCE_S;
-    supervisor.fit_to_camera(
-        FieldOfView {
-            horizontal_deg: 70.0,
-            vertical_deg: 50.0,
-        },
-        landing.disc_radius_m(),
-        landing.hazard.people_floor_m,
-    );
-    CompanionConfig {
-        supervisor,
-        telemetry: TelemetryConfig {
-            flat_ground_sd_m: Some(0.2),
-            ..TelemetryConfig::default()
-        },
-        ..CompanionConfig::default()
-    }
-}
-
-fn lens() -> CameraModel {
-    CameraModel::from_hfov(384, 256, 70.0).unwrap()
-}
-
-fn plan(dialect: Dialect, (link, endpoint): (String, Endpoint)) -> Plan {
-    let world = Arc::new(campaign::world(2));
-    let start = campaign::start(&world, 2);
-    let manifest = Manifest::parse(MANIFEST, Path::new("landing.toml")).unwrap();
-    let (to_told, sightings) = bounded(64);
-    let (let_go, hangs) = bounded(0);
-    let mood = Arc::new(AtomicU8::new(Mood::Well as u8));
-    let told = Told {
-        truth: TruthSegmenter::new(&manifest, Arc::clone(&world)),
-        sightings,
-        mood: Arc::clone(&mood),
-        let_go: hangs,
-    };
-    let camera = WorldSpec {
-        world: Arc::clone(&world),
-        seed: 1,
-        lens: lens(),
-        mount: CameraMount::nadir(),
-        interval: Duration::from_millis(250),
-        latency: Duration::from_millis(60),
-        pictures: schedule::PICTURES,
-        sightings: Some(to_told),
-    };
-    Plan {
-        parts: Parts {
-            camera: Camera::World(Box::new(camera)),
-            segmenter: Box::new(told),
-            landing: LandingConfig::default(),
-            companion: companion_config(),
-            link: link.parse().unwrap(),
-            clock: SystemClock::start(),
-        },
-        sim: SimConfig {
-            start: Vec3::new(start.north_m, start.east_m, -START_M),
-            ..SimConfig::new(dialect, 2)
-        },
-        world,
-        endpoint,
-        mood,
-        let_go,
-    }
-}
-
-/// Flies until the vehicle stands or `watch` sets the flag it is given.
-fn fly(plan: Plan, taped: bool, watch: impl Fn(&Truth, &AtomicBool) + Send) -> Flown {
-    let folder = tempfile::tempdir().unwrap();
-    let (to_tape, from_tape) = bounded(TAPE);
-    let options = Options {
-        engages_when_ready: true,
-        out: Some(folder.path().to_owned()),
-        tape: taped.then_some(to_tape),
-        ..Options::default()
-    };
-    let Plan {
-        parts,
-        sim,
-        endpoint,
-        let_go,
-        ..
-    } = plan;
-    let clock = parts.clock.clone();
-    let (stop, ends) = (AtomicBool::new(false), AtomicBool::new(false));
-    let mut autopilot = SimAutopilot::new(sim);
-    let report = std::thread::scope(|scope| {
-        let (autopilot, stop, ends) = (&mut autopilot, &stop, &ends);
-        std::thread::Builder::new()
-            .name("autopilot".to_owned())
-            .spawn_scoped(scope, move || {
-                serve(autopilot, &endpoint, &clock, ends, |a| {
-                    let truth = a.truth();
-                    let is_down = truth.touchdown.is_some() && !truth.is_armed;
-                    if is_down || clock.now().since(MonoTime::ZERO) > LONGEST {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                    watch(truth, stop);
-                })
-                .unwrap();
-            })
-            .unwrap();
-        let report = live::run(parts, options, stop);
-        ends.store(true, Ordering::Relaxed);
-        report.unwrap()
-    });
-    drop(let_go);
-    let lines = |name: &str| {
-        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let events = lines("events.jsonl").into_iter().map(|line| {
-        let event: EventLine = serde_json::from_str(&line).unwrap();
-        eprintln!("{:7.2} {}", event.at_s, event.text);
-        event.text
-    });
-    let events = events.collect();
-    eprintln!("{report:#?}");
-    Flown {
-        truth: *autopilot.truth(),
-        events,
-        decisions: lines("decisions.jsonl")
-            .iter()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect(),
-        tape: from_tape.try_iter().collect(),
-        report,
-    }
-}
-
-impl Flown {
-    fn says(&self, part: &str) -> bool {
-        self.events.iter().any(|e| e.contains(part))
-    }
-}
-
-/// On the way down by more than a gust.
-fn descends(truth: &Truth) -> bool {
-    truth.position.down() > 2.0 - START_M
-}
-
-/// `udpin:` at a free port, and the simulated autopilot that sends there.
-fn over_udp() -> (String, Endpoint) {
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let at = free.local_addr().unwrap();
-    drop(free);
-    (format!("udpin:{at}"), Endpoint::udp_to(at).unwrap())
-}
-
-fn over_tcp() -> (String, Endpoint) {
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let endpoint = Endpoint::tcp_at(any).unwrap();
-    let at = endpoint.local_addr().unwrap();
-    (format!("tcp:{at}"), endpoint)
-}
+use flown::{Mood, SLOW, TAPE, descends, fly, lens, over_tcp, over_udp, plan};
+use stepped::Stepped;
 
 #[rstest::rstest]
 #[case::ardupilot_over_udp(Dialect::ArduPilot, over_udp())]
@@ -334,82 +92,6 @@ fn a_stop_in_the_descent_hands_the_vehicle_back_in_a_hold() {
     );
     assert_eq!(flown.report.ended, Ended::AsWished);
     assert_eq!(flown.report.phase(), Phase::HandedBack);
-}
-
-/// One thread, in the order of the tape: what the closed loop in virtual time does, with what came in real time.
-struct Stepped {
-    companion: Companion,
-    decider: Decider,
-    /// What the companion said of a moment, asked at another.
-    situations: Vec<(MonoTime, MonoTime, Situation)>,
-    briefs: Vec<String>,
-    bytes: Vec<u8>,
-    decided: usize,
-    sites: usize,
-}
-
-impl Stepped {
-    fn new() -> Self {
-        let landing = Landing::new(LandingConfig::default()).unwrap();
-        Self {
-            companion: Companion::new(companion_config()).unwrap(),
-            decider: Decider::new(landing, lens(), CameraMount::nadir()),
-            situations: Vec::new(),
-            briefs: Vec::new(),
-            bytes: Vec::new(),
-            decided: 0,
-            sites: 0,
-        }
-    }
-
-    fn take(&mut self, entry: TapeEntry) {
-        match entry {
-            TapeEntry::Received(bytes, now) => self.companion.receive(&bytes, now),
-            TapeEntry::Gauged(computer) => self.companion.set_computer(computer),
-            TapeEntry::Asked(request) => self.companion.request(request),
-            TapeEntry::Answered(at, now) => {
-                let situation = Situation::of(&self.companion, at, now);
-                self.situations.push((at, now, situation));
-            }
-            TapeEntry::Decided(taped) => self.decide(&taped),
-            TapeEntry::Took(brief, now) => {
-                let ours = self.briefs.remove(0);
-                assert_eq!(format!("{brief:?}"), ours);
-                self.companion.decide(*brief, now);
-            }
-            TapeEntry::Ticked(now, health) => {
-                self.companion.set_health(health);
-                self.companion.tick(now);
-            }
-            TapeEntry::Sent(bytes) => {
-                self.bytes.clear();
-                self.companion.drain(&mut self.bytes);
-                assert!(self.bytes == bytes, "other bytes to the autopilot");
-            }
-        }
-    }
-
-    fn decide(&mut self, taped: &TapedDecision) {
-        let frame = &taped.frame;
-        let (.., situation) = self
-            .situations
-            .iter()
-            .rfind(|(at, now, _)| (*at, *now) == (frame.captured_at, taped.now))
-            .expect("it was asked for");
-        // Every digit stands in the text.
-        assert_eq!(format!("{situation:?}"), format!("{:?}", taped.situation));
-        let decided = self
-            .decider
-            .decide(frame, taped.map.as_ref(), situation, taped.now);
-        assert_eq!(
-            format!("{:?}", decided.decision),
-            format!("{:?}", taped.decision)
-        );
-        let brief = Brief::of(decided.decision, situation.epoch);
-        self.briefs.push(format!("{brief:?}"));
-        self.decided += 1;
-        self.sites += usize::from(brief.site.is_some());
-    }
 }
 
 #[test]
@@ -581,4 +263,72 @@ fn a_source_of_pictures_that_ends_ends_the_flight_and_never_starts_one_by_itself
             (_, other) => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn a_slow_network_gets_the_newest_frame_and_the_others_are_counted() {
+    let mut plan = plan(Dialect::ArduPilot, over_udp());
+    plan.mood.store(Mood::Slow as u8, Ordering::Relaxed);
+    plan.options.engages_when_ready = false;
+    plan.options.longest = Some(Duration::from_secs(6));
+    if let Camera::World(spec) = &mut plan.parts.camera {
+        spec.interval = Duration::from_millis(50);
+        spec.latency = Duration::ZERO;
+    }
+    let flown = fly(plan, false, |_, _| {});
+    let counts = flown.report.counts;
+    assert_eq!(flown.report.ended, Ended::AsWished);
+    assert!((8..=17).contains(&counts.decisions), "{counts:?}");
+    // One in seven; all are accounted for but the last few, which are under way at the end.
+    assert!(counts.frames_dropped > 3 * counts.decisions, "{counts:?}");
+    let known = counts.frames_dropped + counts.decisions + counts.maps_dropped;
+    assert!(counts.frames - known <= 4, "{counts:?}");
+    // A queue of old frames would be seconds behind.
+    let fresh = SLOW.as_secs_f64() * 1e3 + 300.0;
+    assert!(counts.capture_to_decision.p95_ms < fresh, "{counts:?}");
+}
+
+#[test]
+fn the_service_starts_by_itself_and_hands_back_at_the_end_of_its_time() {
+    let (link, endpoint) = over_tcp();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("alight.toml");
+    let text = format!(
+        "mode = \"command\"\nlink = \"{link}\"\n[camera]\nsource = \"world\"\nwidth_px = 384\nheight_px = 256"
+    );
+    std::fs::write(&config, text).unwrap();
+    let out = folder.path().join("out");
+    let mut autopilot = SimAutopilot::new(SimConfig {
+        start: Vec3::new(0.0, 0.0, -25.0),
+        ..SimConfig::new(Dialect::ArduPilot, 3)
+    });
+    let (clock, ends) = (SystemClock::start(), AtomicBool::new(false));
+    let status = std::thread::scope(|scope| {
+        let (autopilot, ends, clock) = (&mut autopilot, &ends, &clock);
+        std::thread::Builder::new()
+            .name("autopilot".to_owned())
+            .spawn_scoped(scope, move || {
+                serve(autopilot, &endpoint, clock, ends, |_| {}).unwrap();
+            })
+            .unwrap();
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_alight"))
+            .args(["run", "--engage-when-ready", "--for", "10", "--config"])
+            .arg(&config)
+            .arg("--out")
+            .arg(&out)
+            .status();
+        ends.store(true, Ordering::Relaxed);
+        status.unwrap()
+    });
+    let events = std::fs::read_to_string(out.join("events.jsonl")).unwrap();
+    assert_eq!(status.code(), Some(0), "{events}");
+    for part in ["searching at", "handed back: told to stop"] {
+        assert!(events.contains(part), "{part}: {events}");
+    }
+    let truth = autopilot.truth();
+    assert!(truth.is_armed && truth.touchdown.is_none());
+    assert_eq!(truth.mode, Mode::Hold);
+    assert!(!out.join("engaged").exists(), "the vehicle is ours no more");
+    let decisions = std::fs::read_to_string(out.join("decisions.jsonl")).unwrap();
+    assert!(decisions.lines().count() >= 10, "{decisions}");
 }

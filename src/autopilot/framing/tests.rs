@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use mavlink::dialects::ardupilotmega::{
     ATTITUDE_DATA, HEARTBEAT_DATA, MavAutopilot, STATUSTEXT_DATA, SYS_STATUS_DATA,
 };
@@ -268,6 +270,8 @@ fn signing(started: u64) -> SigningConfig {
         key: SigningKey::from_pass_phrase("a long secret"),
         link_id: 2,
         started,
+        accepts_unsigned: false,
+        newest: Arc::default(),
     }
 }
 
@@ -300,6 +304,37 @@ fn with_a_key_only_new_signed_frames_are_read() {
     let bytes = [first.clone(), second, forged, unsigned, first].concat();
     assert_eq!(read_in(&mut parser, &bytes, 50).len(), 2);
     assert_eq!(parser.counts().refused, 3);
+}
+
+#[test]
+fn unsigned_frames_are_read_where_that_is_allowed_and_forged_ones_never() {
+    let config = SigningConfig {
+        accepts_unsigned: true,
+        ..signing(1000)
+    };
+    let mut writer = Writer::new(1, Some(signing(1000)));
+    let mut forged = signed(&mut writer, &heartbeat(), NOW);
+    *forged.last_mut().unwrap() ^= 1;
+    let bytes = [forged, v2(at(1, 1, 9), &heartbeat())].concat();
+    let mut parser = Parser::new(Some(config));
+    assert_eq!(read_in(&mut parser, &bytes, 50).len(), 1);
+    assert_eq!(parser.counts().refused, 1);
+}
+
+#[test]
+fn the_newest_time_signed_or_heard_is_told() {
+    use std::sync::atomic::Ordering;
+    let config = signing(1000);
+    let newest = Arc::clone(&config.newest);
+    let mut parser = Parser::new(Some(config.clone()));
+    let mut writer = Writer::new(191, Some(config));
+    signed(&mut writer, &heartbeat(), NOW);
+    assert_eq!(newest.load(Ordering::Relaxed), 1000);
+    let mut ahead = Writer::new(1, Some(signing(5000)));
+    read_in(&mut parser, &signed(&mut ahead, &heartbeat(), NOW), 50);
+    assert_eq!(newest.load(Ordering::Relaxed), 5000);
+    signed(&mut writer, &heartbeat(), MonoTime::from_secs_f64(1.0));
+    assert_eq!(newest.load(Ordering::Relaxed), 101_000);
 }
 
 #[test]
@@ -418,7 +453,9 @@ proptest! {
         let mut parser = Parser::new(None);
         read_in(&mut parser, &noise, piece);
         let frames = read_in(&mut parser, &tail, piece);
-        prop_assert!(frames.len() >= 32, "{}", frames.len());
+        // One piece of noise in 65536 has a right checksum by chance: a frame of 280 bytes, and those that it cuts.
+        let lost = 40 - frames.len();
+        prop_assert!(lost * (tail.len() / 40) <= 300, "{} lost", lost);
         prop_assert_eq!(frames.last().map(|f| f.header.sequence), Some(39));
     }
 

@@ -296,3 +296,52 @@ impl Control {
 pub(super) const fn is_idle(phase: Phase) -> bool {
     matches!(phase, Phase::Standby | Phase::Landed | Phase::HandedBack)
 }
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+
+    use super::super::latest::latest;
+    use super::super::start::Started;
+    use super::*;
+    use crate::autopilot::companion::CompanionConfig;
+    use crate::time::SystemClock;
+
+    #[test]
+    fn what_finds_no_buffer_is_kept_and_sent_when_there_is_one() {
+        let (started, _loose) = Started::empty(SystemClock::start());
+        let (free_in, _free_in) = bounded(1);
+        let (to_link, written) = bounded(2);
+        let (give_back, free_out) = bounded(2);
+        let ((put_status, _status), (_computer, computer)) = (latest(), latest());
+        let ports = Ports {
+            link: LinkPorts {
+                from_link: bounded(1),
+                free_in,
+                to_link,
+                free_out,
+            },
+            briefs: bounded(1),
+            questions: bounded(1),
+            status: put_status,
+            computer,
+            tape: Tape::default(),
+        };
+        let companion = Companion::new(CompanionConfig::default()).unwrap();
+        let mut control = Control::new(companion, started.common.clone(), ports, false);
+        for stage in Stage::ALL {
+            started.common.watch.beat(stage, MonoTime::ZERO);
+        }
+        // The first tick sends a heartbeat and the state of the computer.
+        control.tick(MonoTime::ZERO);
+        control.flush();
+        assert!(written.is_empty(), "there was no buffer");
+        give_back.send(Vec::new()).unwrap();
+        control.flush();
+        let bytes = written.try_recv().unwrap();
+        // A frame of each at least.
+        assert!(bytes.split(|b| *b == 0xfd).count() > 2, "{bytes:?}");
+        control.flush();
+        assert!(written.is_empty(), "once is enough");
+    }
+}

@@ -9,13 +9,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::super::schedule::BEAT;
-use super::super::watchdog::{Watch, Wish};
+use super::super::watchdog::Wish;
+use super::Common;
 use super::counts::Counts;
 use crate::autopilot::commands::{Notice, Severity};
+use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::{Brief, Phase};
 use crate::landing::{LandingDecision, RejectCounts, Site};
 use crate::record::{DecisionLine, DecisionWriter, EventLine, RecordError};
-use crate::time::MonoTime;
+use crate::time::{Clock as _, MonoTime};
 use crate::vehicle::Mode;
 
 /// The most alternates that may be configured.
@@ -94,6 +96,8 @@ pub(super) struct Record {
     decisions: Option<DecisionWriter>,
     events: Option<(File, PathBuf)>,
     mark: Option<PathBuf>,
+    /// The time of signatures is kept here, too.
+    pub(super) keyring: Option<Keyring>,
     /// Why a file is not complete: the first reason.
     trouble: Option<RecordError>,
 }
@@ -118,6 +122,7 @@ impl Record {
             decisions,
             events,
             mark,
+            keyring: None,
             trouble: None,
         })
     }
@@ -126,13 +131,16 @@ impl Record {
     pub(super) fn run(
         &mut self,
         notes: &Receiver<(MonoTime, Note)>,
-        watch: &Watch,
+        common: &Common,
         unwritten: &Sender<RecordError>,
     ) {
         loop {
+            if let Some(keyring) = &mut self.keyring {
+                keyring.keep(common.clock.now());
+            }
             match notes.recv_timeout(BEAT) {
                 Ok((at, note)) => self.take(at, note),
-                Err(RecvTimeoutError::Timeout) if watch.wished() < Wish::Close => {}
+                Err(RecvTimeoutError::Timeout) if common.watch.wished() < Wish::Close => {}
                 Err(_) => break,
             }
         }

@@ -69,6 +69,7 @@ impl Started {
             companion.adopt_orphan(mode);
         }
         let mut record = Record::create(options.out.as_deref(), options.mark)?;
+        record.keyring = options.keyring;
         let (mut started, loose) = Self::empty(parts.clock);
         let questions = bounded(QUESTIONS);
         let (source, lens, mount) = started.source(parts.camera, &questions.0);
@@ -78,7 +79,7 @@ impl Started {
 
         let (notes, to_unwritten) = (loose.notes, loose.to_unwritten);
         started.spawn(Stage::Record, move |common| {
-            record.run(&notes, &common.watch, &to_unwritten);
+            record.run(&notes, common, &to_unwritten);
         })?;
         let ports = control::Ports {
             link: started.link(parts.link)?,

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod commands;
+mod harm;
 mod lock;
+mod signing;
 
 use mavlink::dialects::ardupilotmega::{HEARTBEAT_DATA, MavAutopilot, MavModeFlag, TIMESYNC_DATA};
 use rstest::rstest;
@@ -38,6 +40,8 @@ struct Bench {
     ears: Parser,
     sim: Option<SimAutopilot>,
     heard: Vec<(MonoTime, MavMessage)>,
+    /// What the simulated autopilot said, a piece each tick.
+    pieces: Vec<Vec<u8>>,
     site: bool,
 }
 
@@ -51,6 +55,7 @@ impl Bench {
             ears: Parser::new(None),
             sim: None,
             heard: Vec::new(),
+            pieces: Vec::new(),
             site: false,
         }
     }
@@ -77,6 +82,7 @@ impl Bench {
             }
             self.companion.tick(self.now);
             self.fetch();
+            self.pieces.push(bytes);
         }
     }
 
@@ -99,7 +105,12 @@ impl Bench {
         self.writer.set_system_id(system);
         self.writer.write(message, self.now);
         self.writer.drain(&mut bytes);
-        self.companion.receive(&bytes, self.now);
+        self.bytes(&bytes);
+    }
+
+    /// Bytes from the link.
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.companion.receive(bytes, self.now);
         self.fetch();
     }
 

@@ -1,6 +1,7 @@
 //! The rows of the measured tables, one case each: what was sent, and what must come of it.
 
 mod ardupilot;
+mod ardupilot_modes;
 mod companion;
 mod encoded;
 mod faults;

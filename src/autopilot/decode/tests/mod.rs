@@ -1,3 +1,8 @@
+//! What the decoder believes, and what not.
+
+mod heights;
+mod status;
+
 use std::time::Duration;
 
 use mavlink::dialects::ardupilotmega::{
@@ -93,11 +98,6 @@ fn take(t: &mut Telemetry, m: &MavMessage, now_ms: i64) -> Taken {
     t.take(&from(7, 1), m, ms(now_ms))
 }
 
-fn height(t: &Telemetry) -> (f64, f64, HeightSource) {
-    let h = t.state().height.unwrap().value;
-    (h.metres, h.sd_m, h.source)
-}
-
 #[test]
 fn the_first_autopilot_is_ours_and_no_other_is_obeyed() {
     let mut t = Telemetry::new(TelemetryConfig::default());
@@ -132,50 +132,6 @@ fn a_configured_system_waits_for_its_own() {
     let m = heartbeat(MavAutopilot::MAV_AUTOPILOT_ARDUPILOTMEGA, 4);
     assert!(!t.take(&from(7, 1), &m, ms(0)).is_ours);
     assert!(t.take(&from(9, 1), &m, ms(1)).is_ours);
-}
-
-#[test]
-fn a_changed_mode_arming_or_failsafe_shows_at_once_and_only_once() {
-    let mut t = heard();
-    let same = heartbeat(MavAutopilot::MAV_AUTOPILOT_ARDUPILOTMEGA, 4);
-    assert!(!take(&mut t, &same, 1000).mode_or_sticks_changed);
-    let loiter = heartbeat(MavAutopilot::MAV_AUTOPILOT_ARDUPILOTMEGA, 5);
-    assert!(take(&mut t, &loiter, 2000).mode_or_sticks_changed);
-    let MavMessage::HEARTBEAT(mut h) = loiter else {
-        unreachable!()
-    };
-    h.system_status = MavState::MAV_STATE_CRITICAL;
-    assert!(take(&mut t, &MavMessage::HEARTBEAT(h.clone()), 3000).mode_or_sticks_changed);
-    h.base_mode = MavModeFlag::empty();
-    assert!(take(&mut t, &MavMessage::HEARTBEAT(h), 4000).mode_or_sticks_changed);
-    let mode = t.state().mode.unwrap();
-    assert!(mode.value.is_failsafe && !mode.value.is_armed);
-    assert_eq!((mode.value.mode, mode.at), (Mode::Loiter, ms(4000)));
-}
-
-#[test]
-fn sticks_that_move_show_at_once_slow_ones_too() {
-    let mut t = heard();
-    let rc = |chan1_raw, chan5_raw| {
-        MavMessage::RC_CHANNELS(RC_CHANNELS_DATA {
-            chan1_raw,
-            chan2_raw: 0,
-            chan3_raw: u16::MAX,
-            chan4_raw: 5000,
-            chan5_raw,
-            chancount: 5,
-            chan6_raw: 1500,
-            ..RC_CHANNELS_DATA::DEFAULT
-        })
-    };
-    assert!(take(&mut t, &rc(1500, 1000), 0).mode_or_sticks_changed);
-    let us = t.state().rc.unwrap().value.us;
-    assert_eq!(us[..6], [Some(1500), None, None, None, Some(1000), None]);
-    assert_eq!(t.counts().of(Problem::OutOfRange), 1);
-    assert!(!take(&mut t, &rc(1504, 1000), 100).mode_or_sticks_changed);
-    assert!(!take(&mut t, &rc(1508, 1000), 200).mode_or_sticks_changed);
-    assert!(take(&mut t, &rc(1512, 1000), 300).mode_or_sticks_changed);
-    assert!(take(&mut t, &rc(1512, 2000), 400).mode_or_sticks_changed);
 }
 
 #[test]
@@ -307,156 +263,6 @@ fn home_is_placed_around_the_origin_whichever_comes_first() {
 }
 
 #[test]
-fn a_tilted_range_is_a_smaller_height_and_a_lone_spike_is_dropped() {
-    let mut t = heard();
-    take(&mut t, &attitude(100, 0.4), 100);
-    take(&mut t, &range(110, 1000), 110);
-    assert!(t.state().height.is_none(), "nothing supports the first");
-    take(&mut t, &range(160, 1000), 160);
-    let (metres, sd, source) = height(&t);
-    assert!((metres - 10.0 * 0.4_f64.cos()).abs() < 1e-6 && sd < 0.3);
-    assert_eq!(source, HeightSource::RangeSensor);
-    let spike = take(&mut t, &range(210, 100), 210);
-    assert!((height(&t).0 - metres).abs() < 1e-9);
-    assert_eq!(spike.problem, None);
-    assert_eq!(t.counts().of(Problem::ImplausibleRange), 2);
-    // A roof: two readings agree.
-    take(&mut t, &range(260, 600), 260);
-    take(&mut t, &range(310, 600), 310);
-    assert!((height(&t).0 - 6.0 * 0.4_f64.cos()).abs() < 1e-6);
-}
-
-#[rstest]
-#[case::too_near(20, 0.0)]
-#[case::nothing_there(4000, 0.0)]
-#[case::too_tilted(1000, 0.6)]
-fn readings_that_say_nothing_give_no_height(#[case] cm: u16, #[case] roll: f32) {
-    let mut t = heard();
-    for i in 0..4 {
-        take(&mut t, &attitude(100 + i * 50, roll), 100 + i * 50);
-        take(&mut t, &range(100 + i * 50, cm), 100 + i * 50);
-    }
-    assert!(t.state().height.is_none() && t.state().range_m.is_none());
-}
-
-#[test]
-fn a_range_without_a_fresh_attitude_gives_no_height() {
-    let mut t = heard();
-    take(&mut t, &attitude(0, 0.0), 0);
-    for i in 0..4 {
-        take(&mut t, &range(500 + i * 50, 1000), 500 + i * 50);
-    }
-    assert!(t.state().height.is_none());
-}
-
-#[test]
-fn the_surest_height_counts_and_relative_altitude_keeps_what_a_range_sensor_taught() {
-    let mut t = heard();
-    take(&mut t, &position(0, 0.0, -30.0), 0);
-    take(&mut t, &relative(10, 30.0), 10);
-    assert_eq!(height(&t), (30.0, 5.0, HeightSource::RelativeAltitude));
-    let terrain = MavMessage::TERRAIN_REPORT(TERRAIN_REPORT_DATA {
-        spacing: 100,
-        current_height: 27.0,
-        ..TERRAIN_REPORT_DATA::DEFAULT
-    });
-    take(&mut t, &terrain, 20);
-    assert_eq!(height(&t).2, HeightSource::Terrain);
-    take(&mut t, &relative(30, 30.0), 30);
-    assert_eq!(height(&t).2, HeightSource::Terrain);
-    // The ground is 5 m higher than the take-off point.
-    for i in 0..3 {
-        take(&mut t, &attitude(40 + i * 20, 0.0), 40 + i * 20);
-        take(&mut t, &range(40 + i * 20, 2500), 40 + i * 20);
-    }
-    take(&mut t, &relative(110, 30.0), 110);
-    assert_eq!(height(&t).2, HeightSource::RangeSensor);
-    // Out of the sensor's reach: the difference is carried along, ever less sure.
-    take(&mut t, &relative(1500, 35.0), 1500);
-    let (metres, sd, source) = height(&t);
-    assert_eq!(source, HeightSource::RelativeAltitude);
-    assert!(
-        (metres - 30.0).abs() < 0.01 && (0.3..1.0).contains(&sd),
-        "{metres} {sd}"
-    );
-    take(&mut t, &position(20_000, 0.0, -30.0), 20_000);
-    take(&mut t, &relative(21_000, 35.0), 21_000);
-    let later = height(&t).1;
-    assert!(later > sd && later < 5.0);
-    take(&mut t, &relative(300_000, 35.0), 300_000);
-    assert_eq!(height(&t), (35.0, 5.0, HeightSource::RelativeAltitude));
-}
-
-#[test]
-fn a_rangefinder_message_counts_when_no_distance_sensor_speaks() {
-    let mut t = heard();
-    let rangefinder = MavMessage::RANGEFINDER(RANGEFINDER_DATA {
-        distance: 8.0,
-        ..RANGEFINDER_DATA::DEFAULT
-    });
-    for i in 0..3 {
-        take(&mut t, &attitude(i * 100, 0.0), i * 100);
-        take(&mut t, &rangefinder, i * 100);
-    }
-    assert!((height(&t).0 - 8.0).abs() < 1e-9);
-    take(&mut t, &attitude(300, 0.0), 300);
-    take(&mut t, &range(300, 4000), 300);
-    take(&mut t, &rangefinder, 310);
-    assert_eq!(t.state().range_m.unwrap().at, ms(200));
-}
-
-#[rstest]
-#[case(0x10, true)]
-#[case(0x1f, true)]
-#[case(0x90, false)]
-#[case(0x08, false)]
-#[case(0x00, false)]
-fn the_estimator_is_good_with_absolute_position_and_without_constant_position(
-    #[case] flags: u16,
-    #[case] is_good: bool,
-) {
-    let mut t = heard();
-    let m = MavMessage::EKF_STATUS_REPORT(EKF_STATUS_REPORT_DATA {
-        flags: EkfStatusFlags::from_bits_retain(flags),
-        ..EKF_STATUS_REPORT_DATA::DEFAULT
-    });
-    take(&mut t, &m, 10);
-    let e = t.state().estimator.unwrap();
-    assert_eq!((e.value.is_position_good, e.value.flags), (is_good, flags));
-}
-
-#[test]
-fn the_battery_and_the_ground_are_told() {
-    let mut t = heard();
-    let sys = MavMessage::SYS_STATUS(SYS_STATUS_DATA {
-        voltage_battery: 15_200,
-        battery_remaining: 61,
-        ..SYS_STATUS_DATA::DEFAULT
-    });
-    take(&mut t, &sys, 0);
-    let b = t.state().battery.unwrap().value;
-    assert_eq!((b.remaining, b.volts), (Some(0.61), Some(15.2)));
-    let mut voltages = [u16::MAX; 10];
-    voltages[..2].copy_from_slice(&[4000, 3900]);
-    let status = MavMessage::BATTERY_STATUS(BATTERY_STATUS_DATA {
-        voltages,
-        battery_remaining: -1,
-        ..BATTERY_STATUS_DATA::DEFAULT
-    });
-    take(&mut t, &status, 10);
-    take(&mut t, &sys, 20);
-    let b = t.state().battery.unwrap().value;
-    assert_eq!((b.remaining, b.volts), (None, Some(7.9)));
-    let landed = MavMessage::EXTENDED_SYS_STATE(EXTENDED_SYS_STATE_DATA {
-        landed_state: MavLandedState::MAV_LANDED_STATE_ON_GROUND,
-        ..EXTENDED_SYS_STATE_DATA::DEFAULT
-    });
-    assert!(take(&mut t, &landed, 30).mode_or_sticks_changed);
-    assert!(!take(&mut t, &landed, 40).mode_or_sticks_changed);
-    assert_eq!(t.state().landed.unwrap().value, LandedState::OnGround);
-}
-
-#[test]
 fn a_question_for_the_time_is_answered_and_an_answer_is_not() {
     let mut t = heard();
     let question = TIMESYNC_DATA {
@@ -566,36 +372,4 @@ proptest! {
             prop_assert!(s.home.is_none_or(|h| h.value.is_finite()));
         }
     }
-}
-
-#[test]
-fn over_a_drawn_plane_only_the_plane_counts() {
-    let mut t = Telemetry::new(TelemetryConfig {
-        flat_ground_sd_m: Some(0.2),
-        ..TelemetryConfig::default()
-    });
-    t.take(
-        &from(1, 1),
-        &heartbeat(MavAutopilot::MAV_AUTOPILOT_PX4, 0),
-        ms(0),
-    );
-    for now_ms in (0..1000).step_by(100) {
-        for message in [
-            attitude(now_ms, 0.0),
-            position(now_ms, 3.0, -12.5),
-            range(now_ms, 700),
-            relative(now_ms, 14.0),
-        ] {
-            t.take(&from(1, 1), &message, ms(now_ms));
-        }
-    }
-    let height = t.state().height.unwrap().value;
-    assert_eq!(height.source, HeightSource::Simulated);
-    assert!((height.metres - 12.5).abs() < 1e-6 && (height.sd_m - 0.2).abs() < 1e-12);
-    assert!(
-        t.state().range_m.is_none(),
-        "the sensor sees another ground"
-    );
-    let pose = t.history().pose_at(ms(850), ms(900)).unwrap();
-    assert!((pose.height_above_ground.metres - 12.5).abs() < 1e-6);
 }
