@@ -99,9 +99,18 @@ struct Attempt {
     climbs: u32,
     aborts: u32,
     has_had_a_site: bool,
-    avoided: [Option<(GroundPoint, MonoTime)>; AVOIDED],
+    avoided: [Option<Avoided>; AVOIDED],
     next_avoided: usize,
     trouble_since: Option<MonoTime>,
+}
+
+/// A site that was given up.
+#[derive(Debug, Clone, Copy)]
+struct Avoided {
+    place: GroundPoint,
+    /// Sites nearer to it are not taken either, metres.
+    radius_m: f64,
+    since: MonoTime,
 }
 
 /// Decides whether the drone may go down, and how.

@@ -10,12 +10,14 @@ use super::reason::Reason;
 use super::state::{After, Searching, State};
 use super::target::{Target, Word};
 use super::voice::Orders;
-use super::{AVOIDED, Supervisor, fence, pattern};
+use super::{AVOIDED, Avoided, Supervisor, fence, pattern};
 
 /// Near enough to a station to look from it, metres.
 const ARRIVED_M: f64 = 2.0;
 /// Sites nearer to one that was given up are the same, metres.
 pub(super) const SAME_SITE_M: f64 = 1.5;
+/// Where something moved, sites nearer than this to the one given up are no better, metres.
+const BUSY_PLACE_M: f64 = 6.0;
 /// So long the monitor is asked about an alternate, seconds.
 const ASK_S: f64 = 2.0;
 /// Climb where the height is not known, metres.
@@ -89,9 +91,12 @@ impl Supervisor {
 
     /// Inside the fence, and not given up a moment ago.
     pub(super) fn is_allowed(&self, place: GroundPoint, f: &Facts<'_>) -> bool {
-        let is_avoided = |(avoided, at): &(GroundPoint, _)| {
-            let distance_m = (avoided.north_m - place.north_m).hypot(avoided.east_m - place.east_m);
-            distance_m < SAME_SITE_M && f.now.secs_since(*at) < self.config.search.avoid_s
+        let is_avoided = |a: &Avoided| {
+            let (north, east) = (
+                a.place.north_m - place.north_m,
+                a.place.east_m - place.east_m,
+            );
+            north.hypot(east) < a.radius_m && f.now.secs_since(a.since) < self.config.search.avoid_s
         };
         let is_avoided = self.attempt.avoided.iter().flatten().any(is_avoided);
         !is_avoided && fence::contains(&self.config.fence, place, f.vehicle) == Some(true)
@@ -101,7 +106,12 @@ impl Supervisor {
     pub(super) fn avoid(&mut self, target: &Target, f: &Facts<'_>) {
         let a = &mut self.attempt;
         if let Some(slot) = a.avoided.get_mut(a.next_avoided % AVOIDED) {
-            *slot = Some((target.place, f.now));
+            let is_busy = target.disturbed > 0 || target.is_restless();
+            *slot = Some(Avoided {
+                place: target.place,
+                radius_m: if is_busy { BUSY_PLACE_M } else { SAME_SITE_M },
+                since: f.now,
+            });
         }
         a.next_avoided = (a.next_avoided + 1) % AVOIDED;
     }
