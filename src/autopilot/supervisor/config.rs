@@ -229,7 +229,8 @@ pub struct DescentConfig {
     pub last_look_s: f64,
     /// So far above the commit height, metres.
     pub last_look_above_m: f64,
-    /// Height from which on LAND or PRECLAND take over, judged by a range sensor; without it: the blind height.
+    /// Height from which on LAND or PRECLAND take over, judged by a range sensor; earlier when the picture, from below the
+    /// blind height, no longer holds the disc. Without it: the lowest at which a level camera holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub land_height_m: Option<f64>,
     /// Height below which the picture need not hold the disc any more. Without it: for a 70 x 50 degree camera.
@@ -313,7 +314,8 @@ impl SupervisorConfig {
         let blind = *d
             .blind_height_m
             .get_or_insert(blind.clamp(0.0, commit.min(checks::BLIND_MAX_M)));
-        d.land_height_m.get_or_insert(blind);
+        let land = height_that_holds_m(lens, disc_radius_m, 0.0);
+        d.land_height_m.get_or_insert(land.clamp(0.0, blind));
     }
 
     /// The heights above ground at which the landing is committed to and given to LAND or PRECLAND, with a range sensor,

@@ -14,6 +14,8 @@ use super::{Health, SAMPLE_PERIOD_S, Supervisor};
 
 /// Above the commit or the land height by less than this, it is reached, metres.
 pub(super) const COMMIT_SLACK_M: f64 = 0.5;
+/// Ground that lies deeper than it did a moment ago is believed when it has for this long, seconds.
+const DEEPER_S: f64 = 1.0;
 /// Held off so many times for what moves there, a site is given up.
 const BUSY: u8 = 2;
 /// A climb of less shows nothing new, metres.
@@ -112,22 +114,36 @@ impl Supervisor {
             return gate;
         };
         let d = &self.config.descent;
+        let here_m = place.position.down();
         let is_over = target.distance_m(place.below()) <= d.offset_max_m;
-        let is_earned =
-            gate.height_m > last_m && target.go_at.is_some_and(|at| at > gate.earned_by);
-        if is_over && is_earned && height.low_m <= gate.height_m + d.gate_lead_m {
-            let from_m = height.low_m.min(gate.height_m + d.gate_lead_m);
-            gate.height_m = self.next_gate_m(from_m, last_m);
-            gate.earned_by = target.go_at.unwrap_or(gate.earned_by);
+        let newer_s = target.go_at.map_or(0.0, |at| at.secs_since(gate.earned_by));
+        let is_close = height.low_m <= gate.height_m + d.gate_lead_m;
+        // It has come to where the gate was, and the ground lies deeper: a reading of a moment is not believed.
+        let is_there = here_m >= gate.down_m - d.gate_lead_m && newer_s >= DEEPER_S;
+        if is_over && newer_s > 0.0 && (is_close || is_there) {
+            gate = self.earn(target, last_m, f).unwrap_or(gate);
         }
-        // Another source of height may move the last gate up, and an edge of the ground the height: the gate rises with
-        // them, so that no setpoint lies further down than one gate.
-        let deepest_m = d.gate_max_step_m + d.gate_lead_m;
-        gate.height_m = gate.height_m.max(last_m).max(height.low_m - deepest_m);
-        let down_m = place.position.down() + height.low_m - gate.height_m;
+        // Another source of height may move the last gate up: the gate rises with it.
+        gate.height_m = gate.height_m.max(last_m);
+        let deepest_m = here_m + d.gate_max_step_m + d.gate_lead_m;
+        let down_m = (here_m + height.low_m - gate.height_m)
+            .min(gate.down_m)
+            .min(deepest_m);
         let to = Vec3::new(target.place.north_m, target.place.east_m, down_m);
         self.fly_to(to, f, orders);
         gate
+    }
+
+    /// The gate below where the vehicle is, earned by the target's newest GO.
+    fn earn(&self, target: &Target, last_m: f64, f: &Facts<'_>) -> Option<Gate> {
+        let place = f.place.ok()?;
+        let low_m = place.height?.low_m;
+        let height_m = self.next_gate_m(low_m, last_m);
+        Some(Gate {
+            height_m,
+            down_m: place.position.down() + low_m - height_m,
+            earned_by: target.go_at?,
+        })
     }
 
     pub(super) fn hold(&mut self, mut s: Holding, f: &Facts<'_>, orders: &mut Orders) {
@@ -298,9 +314,8 @@ impl Supervisor {
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
-        let gate = Gate {
-            height_m: self.next_gate_m(height.low_m, self.last_gate_m(height)),
-            earned_by: target.go_at.unwrap_or(f.now),
+        let Some(gate) = self.earn(&target, self.last_gate_m(height), f) else {
+            return;
         };
         orders.say(
             Severity::Notice,

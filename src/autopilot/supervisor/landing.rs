@@ -79,7 +79,10 @@ impl Supervisor {
         let is_guided = self.grip.is_some_and(|g| g.is_shown(Mode::Guided));
         let is_high =
             height.is_some_and(|h| h.is_measured && h.low_m > self.land_m + COMMIT_SLACK_M);
-        is_guided && is_high && !s.is_low
+        // So low that the picture does not hold the disc whenever the vehicle leans: the last GO is for LAND.
+        let is_blinded =
+            s.target.word == Word::Unseen && height.is_some_and(|h| h.metres <= self.blind_m);
+        is_guided && is_high && !is_blinded && !s.is_low
     }
 
     /// Below the blind height silence is no reason to stop, for a while after the last GO.

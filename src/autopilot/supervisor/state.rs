@@ -121,6 +121,8 @@ pub(super) struct Descending {
 pub(super) struct Gate {
     /// Metres.
     pub(super) height_m: f64,
+    /// Where it lay when it was earned, NED down, metres: whatever the height says later, no setpoint goes below.
+    pub(super) down_m: f64,
     /// Capture of the frame whose GO earned it.
     pub(super) earned_by: MonoTime,
 }

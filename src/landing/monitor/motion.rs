@@ -71,9 +71,12 @@ impl Monitor {
         let fit = self.fit((centre, AROUND * radius), farthest, &pair)?;
         let moved = |x: usize, y: usize| {
             let p = pair(x, y)?;
-            let old = self.before.sample(p.x + fit.shift.0, p.y + fit.shift.1)?;
-            let beyond = (p.level - old - fit.offset).abs() - 1.5 * self.now.gradient(x, y);
-            Some(f64::from(beyond) > self.config.motion_level)
+            let slack = 1.5 * self.now.gradient(x, y);
+            self.differs((p, (0.0, 0.0)), &fit, slack)
+        };
+        // Further off a turn that the poses do not tell of shifts the picture: what has not moved fits nearby.
+        let is_gone = |x: usize, y: usize| {
+            moved(x, y) == Some(true) && pair(x, y).is_some_and(|p| !self.fits_nearby(p, &fit))
         };
         if self.moved_share((centre, AROUND * radius), &moved) > self.config.motion_share {
             return Some(MonitorReason::Motion);
@@ -94,7 +97,7 @@ impl Monitor {
             let px = Self::source(&self.now, x, y);
             let (right, down) = (px.x - centre.x, px.y - centre.y);
             let is_beside = right * right + down * down <= beside * beside;
-            if moved(x, y) == Some(true) && (is_beside || open.is_at(px)) {
+            if is_gone(x, y) && (is_beside || open.is_at(px)) {
                 all_m2 += place_m2;
                 beside_m2 += if is_beside { place_m2 } else { 0.0 };
             }
@@ -104,6 +107,21 @@ impl Monitor {
             (_, true) => Some(MonitorReason::MotionAround),
             _ => None,
         }
+    }
+
+    /// Whether a place differs from the picture before, so far off, by more than the slack explains; `None` out of it.
+    fn differs(&self, (p, (dx, dy)): (Pair, (f64, f64)), fit: &Fit, slack: f32) -> Option<bool> {
+        let (x, y) = (p.x + fit.shift.0 + dx, p.y + fit.shift.1 + dy);
+        let old = self.before.sample(x, y)?;
+        let beyond = (p.level - old - fit.offset).abs() - slack;
+        Some(f64::from(beyond) > self.config.motion_level)
+    }
+
+    /// Whether the picture before looks like it no more than a pixel off.
+    fn fits_nearby(&self, p: Pair, fit: &Fit) -> bool {
+        let near = [-1.0, 0.0, 1.0];
+        let mut offsets = near.iter().flat_map(|dx| near.map(|dy| (*dx, dy)));
+        offsets.any(|off| self.differs((p, off), fit, 0.0) == Some(false))
     }
 
     /// Share of a disc's pixels that moved; 0 when less than half of them can be compared.

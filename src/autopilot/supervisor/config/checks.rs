@@ -158,7 +158,6 @@ impl DescentConfig {
         let commit = self.commit_height_m.unwrap_or(lowest);
         let highest_land = self.commit_height_m.unwrap_or(highest);
         let highest_blind = highest_land.min(BLIND_MAX_M);
-        let blind = self.blind_height_m.unwrap_or(0.0);
         [
             ("descent.gate_share", self.gate_share, 0.3, 0.95),
             ("descent.gate_max_step_m", self.gate_max_step_m, 0.5, 10.0),
@@ -182,11 +181,16 @@ impl DescentConfig {
                 lowest,
                 highest,
             ),
-            ("descent.blind_height_m", blind, 0.0, highest_blind),
+            (
+                "descent.blind_height_m",
+                self.blind_height_m.unwrap_or(0.0),
+                0.0,
+                highest_blind,
+            ),
             (
                 "descent.land_height_m",
-                self.land_height_m.unwrap_or(blind),
-                blind,
+                self.land_height_m.unwrap_or(0.0),
+                0.0,
                 highest_land,
             ),
             ("descent.last_look_s", self.last_look_s, 0.0, 60.0),

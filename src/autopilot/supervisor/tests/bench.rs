@@ -412,7 +412,10 @@ pub(super) fn reach(name: &str) -> Bench {
 
 /// States from the commit height on, and those that follow a stop.
 fn reach_late(name: &str) -> Bench {
-    let mut b = Bench::command();
+    let mut config = command_config();
+    // LAND from high up, where silence is still a reason to stop.
+    config.descent.land_height_m = Some(8.5);
+    let mut b = Bench::new(config, AutopilotKind::ArduPilot);
     b.offer = Some((4.0, -3.0));
     match name {
         "committing" => {

@@ -107,14 +107,7 @@ fn silence_never_descends() {
 
 #[test]
 fn the_stream_of_a_committed_landing_ends_with_an_explicit_abort() {
-    // LAND from high up, where silence is a reason to stop.
-    let mut config = command_config();
-    config.descent.land_height_m = Some(8.5);
-    let mut b = Bench::new(config, AutopilotKind::ArduPilot);
-    b.offer = Some((4.0, -3.0));
-    b.start();
-    b.until("land", 60.0, |b| b.mode == Mode::Land);
-    b.run(1.0);
+    let mut b = reach("committed");
     b.has_frames = false;
     b.until("hold", 1.3, |b| b.mode == Mode::Hold);
     let aborted_at = b.t;
@@ -193,7 +186,8 @@ fn each_gate_needs_a_newer_go() {
     }
     assert!(gates.len() >= 4, "{gates:?}");
     for pair in gates.windows(2) {
-        assert!(pair[1].0 < pair[0].0 && pair[1].1 > pair[0].1, "{gates:?}");
+        // At the last gate a newer GO only renews it.
+        assert!(pair[1].0 <= pair[0].0 && pair[1].1 > pair[0].1, "{gates:?}");
         assert!(pair[0].0 - pair[1].0 <= 6.6, "{gates:?}");
     }
 }
