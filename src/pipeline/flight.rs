@@ -235,8 +235,12 @@ impl<'a> Flight<'a> {
         }
         if self.steps.is_multiple_of(TICK_STEPS) {
             self.companion.tick(self.now);
-            self.judge
-                .be_at(self.autopilot.truth().position, self.now.as_secs_f64());
+            let truth = self.autopilot.truth();
+            // Whoever walks up to a vehicle that stands with its motors off is no flight's matter.
+            let is_over = truth.touchdown.is_some() && !truth.is_armed;
+            if !is_over {
+                self.judge.be_at(truth.position, self.now.as_secs_f64());
+            }
         }
         self.uplink();
         self.follow();

@@ -54,7 +54,9 @@ impl Supervisor {
         }
         self.state = State::Committed(s);
         if let (true, true, Ok(place)) = (is_go, self.may_glide(&s, height), f.place) {
-            s.gate = self.sink((&s.target, s.gate), self.land_m, f, orders);
+            // Aimed a little lower, it comes to the land height without slowing down.
+            let last_m = self.land_m - COMMIT_SLACK_M;
+            s.gate = self.sink((&s.target, s.gate), last_m, f, orders);
             s.down_m = place.position.down();
             self.stream(&s.target, &place, f, orders);
             self.state = State::Committed(s);
@@ -77,8 +79,7 @@ impl Supervisor {
     /// vehicle, and it comes down faster than LAND does.
     fn may_glide(&self, s: &Committed, height: Option<Height>) -> bool {
         let is_guided = self.grip.is_some_and(|g| g.is_shown(Mode::Guided));
-        let is_high =
-            height.is_some_and(|h| h.is_measured && h.low_m > self.land_m + COMMIT_SLACK_M);
+        let is_high = height.is_some_and(|h| h.is_measured && h.low_m > self.land_m);
         // So low that the picture does not hold the disc whenever the vehicle leans: the last GO is for LAND.
         let is_blinded =
             s.target.word == Word::Unseen && height.is_some_and(|h| h.metres <= self.blind_m);

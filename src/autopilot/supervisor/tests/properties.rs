@@ -195,7 +195,7 @@ fn pose_age_s(b: &Bench, now: f64) -> f64 {
 fn check(b: &Bench, w: &Witness, commands: &[Command]) -> Result<(), TestCaseError> {
     let [commit_m, land_m, _] = b.supervisor.heights_m();
     let last_gate_m = match b.phase() {
-        Phase::Committed => land_m,
+        Phase::Committed => land_m - 0.5,
         _ => commit_m.min(9.0),
     };
     for command in commands {
