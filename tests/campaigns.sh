@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Flies the campaigns whose summaries stand in tests/data/campaigns, from the same seeds: about two hours on two cores.
+#
+#     cargo build --release
+#     tests/campaigns.sh target/release/alight out/campaigns [NAME...]
+#
+# NAME is noisy, takeover, network or faults; without any, all of them. Seeds from 300000 on were flown for these figures
+# alone: nothing was developed on them.
+set -euo pipefail
+if [ $# -lt 2 ]; then
+  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  exit 2
+fi
+alight=$1
+out=$2
+shift 2
+fly() {
+  local name=$1
+  shift
+  printf '== %s\n' "$name"
+  "$alight" sim "$@" --out "$out/$name"
+}
+for name in "${@:-all}"; do
+  case $name in
+    all) exec "$0" "$alight" "$out" noisy takeover network faults ;;
+    noisy) fly noisy --segmenter noisy --seed 300000 --flights 1000 ;;
+    faults) fly faults --segmenter noisy --seed 310000 --flights 500 --faults random ;;
+    takeover) fly takeover --segmenter noisy --seed 320000 --flights 1000 --faults takeover ;;
+    network) fly network --segmenter network --seed 330000 --flights 60 ;;
+    *)
+      echo "no campaign $name: noisy, takeover, network or faults" >&2
+      exit 2
+      ;;
+  esac
+done
