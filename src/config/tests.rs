@@ -121,12 +121,17 @@ fn errors_name_file_key_and_remedy() {
         ),
         ("a = = 3", ["alight.toml", "TOML", "line 1"]),
     ] {
-        let message = parse(text).unwrap_err().to_string();
-        for part in parts {
-            assert!(message.contains(part), "{part} in: {message}");
-        }
-        assert!(message.starts_with("/etc/alight/alight.toml"), "{message}");
+        assert_refused(text, parts);
     }
+}
+
+/// The message names the file and all of these.
+fn assert_refused(text: &str, parts: [&str; 3]) {
+    let message = parse(text).unwrap_err().to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part} in: {message}");
+    }
+    assert!(message.starts_with("/etc/alight/alight.toml"), "{message}");
 }
 
 #[test]
@@ -162,11 +167,7 @@ fn errors_of_the_service_name_file_key_and_remedy() {
             ["supervisor.search.look_s", "0", "1..=60"],
         ),
     ] {
-        let message = parse(text).unwrap_err().to_string();
-        for part in parts {
-            assert!(message.contains(part), "{part} in: {message}");
-        }
-        assert!(message.starts_with("/etc/alight/alight.toml"), "{message}");
+        assert_refused(text, parts);
     }
 }
 

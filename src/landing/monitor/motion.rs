@@ -11,7 +11,7 @@ use crate::inference::classes::Surface;
 use crate::landing::decision::MonitorReason;
 
 /// Also what moves close to the disc counts: so many radii.
-const AROUND: f64 = 1.5;
+const NEAR: f64 = 1.5;
 /// And whoever moves so far around it that one could step into it before the next looks: so many radii.
 const BESIDE: f64 = 3.0;
 /// Ground is compared at places so far apart, metres: several on a person.
@@ -68,17 +68,17 @@ impl Monitor {
                 y: then.y / self.before.scale,
             })
         };
-        let fit = self.fit((centre, AROUND * radius), farthest, &pair)?;
-        let moved = |x: usize, y: usize| {
-            let p = pair(x, y)?;
+        let fit = self.fit((centre, NEAR * radius), farthest, &pair)?;
+        let differs = |p: Pair, x: usize, y: usize| {
             let slack = 1.5 * self.now.gradient(x, y);
             self.differs((p, (0.0, 0.0)), &fit, slack)
         };
+        let moved = |x: usize, y: usize| differs(pair(x, y)?, x, y);
         // Further off a turn that the poses do not tell of shifts the picture: what has not moved fits nearby.
         let is_gone = |x: usize, y: usize| {
-            moved(x, y) == Some(true) && pair(x, y).is_some_and(|p| !self.fits_nearby(p, &fit))
+            pair(x, y).is_some_and(|p| differs(p, x, y) == Some(true) && !self.fits_nearby(p, &fit))
         };
-        if self.moved_share((centre, AROUND * radius), &moved) > self.config.motion_share {
+        if self.moved_share((centre, NEAR * radius), &moved) > self.config.motion_share {
             return Some(MonitorReason::Motion);
         }
         let metres = view.camera_height_m() / view.camera().fx * self.now.scale;

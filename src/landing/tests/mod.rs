@@ -1,11 +1,11 @@
 //! Whole frames through the stage, on drawn ground.
 
+mod allocation;
 mod decisions;
 mod memory;
 mod properties;
 mod real;
 mod scene;
-mod speed;
 mod watch;
 
 #[global_allocator]

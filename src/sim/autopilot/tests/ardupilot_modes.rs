@@ -27,17 +27,7 @@ fn a_place_in_guided_then_land(#[case] frame: u8, #[case] place: [f32; 3]) {
 fn a_global_place_in_guided_then_land() {
     let mut bench = Bench::new(copter(1));
     bench.run(1.0);
-    let origin = crate::geometry::LocalOrigin::at(bench.autopilot.config().origin).unwrap();
-    let g = origin.geodetic_from_ned(&at(5.0, 0.0)).unwrap();
-    bench.send(&m::SET_POSITION_TARGET_GLOBAL_INT_DATA {
-        coordinate_frame: num_frame(GLOBAL_RELATIVE),
-        type_mask: m::PositionTargetTypemask::from_bits_retain(PLACE_ONLY),
-        target_system: 1,
-        lat_int: (g.latitude_deg * 1e7).round() as i32,
-        lon_int: (g.longitude_deg * 1e7).round() as i32,
-        alt: 15.0,
-        ..m::SET_POSITION_TARGET_GLOBAL_INT_DATA::DEFAULT
-    });
+    bench.send_global_place(at(5.0, 0.0), 15.0);
     bench.run(12.0);
     assert!((bench.height() - 15.0).abs() < 0.5, "{}", bench.height());
     bench.set_mode(LAND, 0.0);

@@ -29,18 +29,13 @@ impl Pair {
     }
 
     fn run(&mut self, seconds: f64) {
-        let header = MavHeader {
-            system_id: 1,
-            component_id: 1,
-            sequence: 0,
-        };
         for _ in 0..(seconds * 20.0) as usize {
             self.bench.run(0.05);
             let now = self.bench.now();
             let question = self.telemetry.timesync_request(now);
             self.bench.send(&question);
             for message in std::mem::take(&mut self.bench.received) {
-                let taken = self.telemetry.take(&header, &message, now);
+                let taken = self.telemetry.take(&FROM_AUTOPILOT, &message, now);
                 self.upheavals.extend(taken.upheaval);
                 if let Some(reply) = taken.reply {
                     self.bench.send(&reply);

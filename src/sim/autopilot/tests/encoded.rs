@@ -28,16 +28,11 @@ impl Loop {
 
     /// Sends each command at each tick for a while, or until the motors stop.
     fn run(&mut self, commands: &[Command], seconds: f64) {
-        let header = MavHeader {
-            system_id: 1,
-            component_id: 1,
-            sequence: 0,
-        };
         for _ in 0..(seconds * 20.0) as usize {
             self.bench.run(0.05);
             let now = self.bench.now();
             for message in std::mem::take(&mut self.bench.received) {
-                let reply = self.telemetry.take(&header, &message, now).reply;
+                let reply = self.telemetry.take(&FROM_AUTOPILOT, &message, now).reply;
                 if let Some(reply) = reply {
                     self.bench.send(&reply);
                 }
@@ -53,7 +48,7 @@ impl Loop {
             let mut bytes = Vec::new();
             for command in commands {
                 let _ = encode(command, &scene, |message| {
-                    mavlink::write_v2_msg(&mut bytes, header, message).unwrap();
+                    mavlink::write_v2_msg(&mut bytes, FROM_AUTOPILOT, message).unwrap();
                 });
             }
             self.bench.autopilot.receive(&bytes, now);

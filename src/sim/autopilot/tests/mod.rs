@@ -18,6 +18,13 @@ use super::{Dialect, SimAutopilot, SimConfig, Touchdown, Truth};
 use crate::geometry::{Ned, Vec3};
 use crate::time::MonoTime;
 
+/// How the autopilot's messages are headed.
+const FROM_AUTOPILOT: MavHeader = MavHeader {
+    system_id: 1,
+    component_id: 1,
+    sequence: 0,
+};
+
 /// Frames.
 const GLOBAL_RELATIVE: u8 = 6;
 const LOCAL_NED: u8 = 1;
@@ -108,6 +115,21 @@ impl Bench {
             param2: params[1],
             param3: params[2],
             ..m::COMMAND_LONG_DATA::DEFAULT
+        });
+    }
+
+    /// A global place to fly to, so far from the origin, metres north, east and up.
+    fn send_global_place(&mut self, place: Vec3<Ned>, up_m: f32) {
+        let origin = crate::geometry::LocalOrigin::at(self.autopilot.config().origin).unwrap();
+        let g = origin.geodetic_from_ned(&place).unwrap();
+        self.send(&m::SET_POSITION_TARGET_GLOBAL_INT_DATA {
+            coordinate_frame: num_frame(GLOBAL_RELATIVE),
+            type_mask: m::PositionTargetTypemask::from_bits_retain(PLACE_ONLY),
+            target_system: 1,
+            lat_int: (g.latitude_deg * 1e7).round() as i32,
+            lon_int: (g.longitude_deg * 1e7).round() as i32,
+            alt: up_m,
+            ..m::SET_POSITION_TARGET_GLOBAL_INT_DATA::DEFAULT
         });
     }
 

@@ -146,19 +146,9 @@ fn offboard_shift_then_nav_land() {
 #[test]
 fn offboard_global_shift_then_land() {
     let mut bench = offboard(px4(3), [0.0, 0.0, -20.0]);
-    let origin = crate::geometry::LocalOrigin::at(bench.autopilot.config().origin).unwrap();
     let target = Vec3::new(5.0, 0.0, 0.0);
-    let g = origin.geodetic_from_ned(&target).unwrap();
     for _ in 0..240 {
-        bench.send(&m::SET_POSITION_TARGET_GLOBAL_INT_DATA {
-            coordinate_frame: num_frame(GLOBAL_RELATIVE),
-            type_mask: m::PositionTargetTypemask::from_bits_retain(PLACE_ONLY),
-            target_system: 1,
-            lat_int: (g.latitude_deg * 1e7).round() as i32,
-            lon_int: (g.longitude_deg * 1e7).round() as i32,
-            alt: 20.0,
-            ..m::SET_POSITION_TARGET_GLOBAL_INT_DATA::DEFAULT
-        });
+        bench.send_global_place(target, 20.0);
         bench.run(0.05);
     }
     bench.set_mode(AUTO, LAND);
