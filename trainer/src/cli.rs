@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::effnet_unet::Encoder;
+
 /// Trains, scores and exports the networks that alight flies.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES)]
@@ -164,9 +166,15 @@ pub struct TrainArgs {
     /// Drawn pictures for each real one.
     #[arg(long, default_value_t = 0.2)]
     pub drawn_ratio: f32,
+    /// The encoder.
+    #[arg(long, value_enum, default_value_t = Encoder::Lite0)]
+    pub encoder: Encoder,
     /// ImageNet weights of the encoder, safetensors.
-    #[arg(long)]
-    pub pretrained: PathBuf,
+    #[arg(long, required_unless_present = "start_from")]
+    pub pretrained: Option<PathBuf>,
+    /// A trained network of the same kind to start from (its `best.safetensors`), instead.
+    #[arg(long, conflicts_with = "pretrained")]
+    pub start_from: Option<PathBuf>,
     /// Folder of the run; if it holds a checkpoint, the run goes on.
     #[arg(long)]
     pub run: PathBuf,
@@ -185,12 +193,30 @@ pub struct TrainArgs {
     /// Columns of the network's input.
     #[arg(long, default_value_t = 384)]
     pub width: usize,
-    /// Rows of the windows that are trained on.
-    #[arg(long, default_value_t = 256)]
-    pub crop_height: usize,
-    /// Columns of the windows that are trained on.
-    #[arg(long, default_value_t = 384)]
-    pub crop_width: usize,
+    /// Rows of the windows that are trained on; the whole input when left out.
+    #[arg(long)]
+    pub crop_height: Option<usize>,
+    /// Columns of the windows that are trained on; the whole input when left out.
+    #[arg(long)]
+    pub crop_width: Option<usize>,
+    /// A trained network of this kind to learn from (its `best.safetensors`), beside the masks.
+    #[arg(long)]
+    pub teacher: Option<PathBuf>,
+    /// How many times as fine as the network's input the teacher's is: 1 or 2.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub teacher_scale: u8,
+    /// How much the teacher's word weighs; the masks have the rest.
+    #[arg(long, default_value_t = 0.6)]
+    pub teacher_share: f64,
+    /// Share of the batches in which a rectangle of each picture is another's.
+    #[arg(long, default_value_t = 0.0)]
+    pub cut_share: f64,
+    /// Stochastic depth: share of the samples in which the encoder's last branch is left out.
+    #[arg(long, default_value_t = 0.0)]
+    pub drop_branches: f64,
+    /// How strongly light and colour change: 1 is the usual range, 0 leaves them.
+    #[arg(long, default_value_t = 1.0)]
+    pub colour: f32,
     /// Least zoom of the augmentation: below 1 the ground is seen from farther away than in the picture.
     #[arg(long, default_value_t = 0.8)]
     pub zoom_least: f32,
@@ -218,6 +244,9 @@ pub struct TrainArgs {
     /// Compute in 32 bits instead of bfloat16.
     #[arg(long)]
     pub full_precision: bool,
+    /// Threads that make batches; with a GPU, about as many as there are cores.
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
     /// Threads of libtorch.
     #[arg(long)]
     pub threads: Option<i32>,

@@ -90,7 +90,9 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         epochs: number("epoch") as u32,
         licence: LICENCE.to_owned(),
     };
-    let graph = crate::effnet_unet::effnet_lite0_unet(
+    let encoder = crate::effnet_unet::encoder_of(&args.parameters, &words)?;
+    let graph = crate::effnet_unet::effnet_lite_unet(
+        encoder,
         args.height,
         args.width,
         usize::from(cache.index.classes),

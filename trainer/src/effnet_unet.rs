@@ -1,10 +1,94 @@
-//! The flying network: a U-Net whose encoder is EfficientNet-Lite0 (Tan and Le 2019, "EfficientNet"; the Lite variant has
-//! `ReLU6` and no squeeze-and-excitation) and whose decoder is light: at each scale, repeat pixels, join the encoder's
-//! features, one 3x3 convolution. Logits come out at half the input's resolution; who uses them enlarges them.
+//! The flying network and its larger sisters: a U-Net whose encoder is an EfficientNet-Lite (Tan and Le 2019, "EfficientNet"; the Lite
+//! variants have `ReLU6` and no squeeze-and-excitation) and whose decoder is light: at each scale, repeat pixels, join the
+//! encoder's features, one 3x3 convolution. Logits come out at half the input's resolution; who uses them enlarges them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use serde::Serialize;
 
 use crate::graph::{Graph, Op, Shape};
+use crate::parameters::Metadata;
+
+/// Which EfficientNet-Lite is the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoder {
+    /// The smallest: the one that flies.
+    Lite0,
+    /// Deeper.
+    Lite1,
+    /// Deeper and wider.
+    Lite2,
+}
+
+impl Encoder {
+    /// The name of the network built on it.
+    #[must_use]
+    pub const fn network(self) -> &'static str {
+        match self {
+            Self::Lite0 => "effnet-lite0-unet",
+            Self::Lite1 => "effnet-lite1-unet",
+            Self::Lite2 => "effnet-lite2-unet",
+        }
+    }
+
+    /// The one whose network is called `name`.
+    #[must_use]
+    pub fn of_network(name: &str) -> Option<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.into_iter().find(|e| e.network() == name)
+    }
+
+    /// Factors of the published scaling: channels, blocks.
+    const fn scaling(self) -> (f64, f64) {
+        match self {
+            Self::Lite0 => (1.0, 1.0),
+            Self::Lite1 => (1.0, 1.1),
+            Self::Lite2 => (1.1, 1.2),
+        }
+    }
+
+    /// The stages, scaled: channels to the nearest multiple of 8 that loses no tenth, blocks upwards. The Lite variants
+    /// leave the number of blocks of the first and the last stage as it is.
+    fn stages(self) -> [Stage; 7] {
+        let (width, depth) = self.scaling();
+        let mut stages = STAGES;
+        for (i, s) in stages.iter_mut().enumerate() {
+            let wanted = s.out as f64 * width;
+            let near = ((wanted + 4.0) as usize / 8 * 8).max(8);
+            s.out = if (near as f64) < 0.9 * wanted {
+                near + 8
+            } else {
+                near
+            };
+            if i > 0 && i + 1 < STAGES.len() {
+                s.repeat = (s.repeat as f64 * depth).ceil() as usize;
+            }
+        }
+        stages
+    }
+}
+
+/// The encoder of the network that a file of trained parameters says it is.
+///
+/// # Errors
+/// When the file's words name no network, or one that is not known.
+pub fn encoder_of(file: &Path, words: &Metadata) -> Result<Encoder> {
+    let name = words.get("network");
+    let name = name.with_context(|| {
+        format!(
+            "{} does not say of which network it is: was it written by `train`?",
+            file.display()
+        )
+    })?;
+    Encoder::of_network(name)
+        .with_context(|| format!("{}: unknown network `{name}`", file.display()))
+}
 
 /// One group of equal blocks of the encoder.
+#[derive(Debug, Clone, Copy)]
 struct Stage {
     repeat: usize,
     kernel: usize,
@@ -53,20 +137,20 @@ fn conv(out: usize, kernel: usize, stride: usize, groups: usize) -> Op {
 
 /// Builds the network for pictures of `height` x `width` (multiples of 32) and `classes` classes.
 #[must_use]
-pub fn effnet_lite0_unet(height: usize, width: usize, classes: usize) -> Graph {
+pub fn effnet_lite_unet(encoder: Encoder, height: usize, width: usize, classes: usize) -> Graph {
     let input = Shape {
         channels: 3,
         height,
         width,
     };
-    let mut g = Graph::new("effnet-lite0-unet", input);
+    let mut g = Graph::new(encoder.network(), input);
     let x = g.push("encoder._conv_stem", conv(32, 3, 2, 1), &[0]);
     let x = g.push("encoder._bn0", Op::BatchNorm(ENCODER_EPS), &[x]);
     let mut x = g.push("encoder._relu0", Op::Relu6, &[x]);
     let mut channels = 32;
     let mut index = 0;
     let mut skips = Vec::new();
-    for s in &STAGES {
+    for s in &encoder.stages() {
         if s.stride == 2 {
             skips.push(x);
         }
@@ -124,14 +208,48 @@ mod tests {
 
     #[test]
     fn logits_come_at_half_resolution() {
-        let g = effnet_lite0_unet(256, 384, 24);
+        let g = effnet_lite_unet(Encoder::Lite0, 256, 384, 24);
         let out = *g.shapes().unwrap().last().unwrap();
         assert_eq!((out.channels, out.height, out.width), (24, 128, 192));
     }
 
     #[test]
+    fn larger_encoders_have_the_published_stages() {
+        let outs = |e: Encoder| e.stages().map(|s| (s.repeat, s.out));
+        assert_eq!(
+            outs(Encoder::Lite1),
+            [
+                (1, 16),
+                (3, 24),
+                (3, 40),
+                (4, 80),
+                (4, 112),
+                (5, 192),
+                (1, 320)
+            ]
+        );
+        assert_eq!(
+            outs(Encoder::Lite2),
+            [
+                (1, 16),
+                (3, 24),
+                (3, 48),
+                (4, 88),
+                (4, 120),
+                (5, 208),
+                (1, 352)
+            ]
+        );
+        for e in Encoder::value_variants() {
+            assert_eq!(Encoder::of_network(e.network()), Some(*e));
+            assert!(effnet_lite_unet(*e, 64, 96, 24).shapes().is_ok());
+        }
+        assert_eq!(Encoder::of_network("other"), None);
+    }
+
+    #[test]
     fn the_encoder_has_the_published_size() {
-        let g = effnet_lite0_unet(256, 384, 24);
+        let g = effnet_lite_unet(Encoder::Lite0, 256, 384, 24);
         let specs = g.parameters().unwrap();
         let encoder: usize = specs
             .iter()

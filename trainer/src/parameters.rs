@@ -45,8 +45,8 @@ pub enum ParameterError {
         /// Why.
         source: safetensors::SafeTensorError,
     },
-    /// A tensor is not 32-bit float.
-    #[error("{path}: `{name}` has type {dtype:?}, only F32 is read")]
+    /// A tensor is no float of 32 or 16 bits.
+    #[error("{path}: `{name}` has type {dtype:?}, only F32, F16 and BF16 are read")]
     Type {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum ParameterError {
 /// How many problems a message lists before it only counts.
 const LISTED: usize = 5;
 
-/// Reads a safetensors file of 32-bit floats, with its words.
+/// Reads a safetensors file of floats (32 or 16 bits), with its words.
 ///
 /// # Errors
 /// When the file is missing, cut, or holds another type.
@@ -86,22 +86,41 @@ pub fn read(path: &Path) -> Result<(Parameters, Metadata), ParameterError> {
     let file = SafeTensors::deserialize(&bytes).map_err(format)?;
     let mut parameters = Parameters::new();
     for (name, view) in file.iter() {
-        if view.dtype() != Dtype::F32 {
-            return Err(ParameterError::Type {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                dtype: view.dtype(),
-            });
-        }
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .filter_map(|b| Some(f32::from_le_bytes(b.try_into().ok()?)))
-            .collect();
+        let values = floats(view.dtype(), view.data()).ok_or_else(|| ParameterError::Type {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            dtype: view.dtype(),
+        })?;
         let shape = view.shape().to_vec();
         parameters.insert(name.to_owned(), Parameter { shape, values });
     }
     Ok((parameters, words.into_iter().collect()))
+}
+
+/// The values of a tensor, or `None` where its type is no float that is read.
+fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let pairs = || {
+        bytes
+            .chunks_exact(2)
+            .filter_map(|b| <[u8; 2]>::try_from(b).ok())
+    };
+    match dtype {
+        Dtype::F32 => {
+            let fours = bytes.chunks_exact(4).filter_map(|b| b.try_into().ok());
+            Some(fours.map(f32::from_le_bytes).collect())
+        }
+        Dtype::F16 => Some(
+            pairs()
+                .map(|b| half::f16::from_le_bytes(b).to_f32())
+                .collect(),
+        ),
+        Dtype::BF16 => Some(
+            pairs()
+                .map(|b| half::bf16::from_le_bytes(b).to_f32())
+                .collect(),
+        ),
+        _ => None,
+    }
 }
 
 /// Writes a safetensors file so that a kill at any moment leaves the old or the new one whole: written beside, flushed to
@@ -265,6 +284,22 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
         assert!(matches!(read(&path), Err(ParameterError::Format { .. })));
+    }
+
+    #[test]
+    fn floats_of_16_bits_are_read_and_whole_numbers_are_not() {
+        let numbers = [1.5_f32, -0.25, 1024.0];
+        let f16: Vec<u8> = numbers
+            .iter()
+            .flat_map(|v| half::f16::from_f32(*v).to_le_bytes())
+            .collect();
+        let bf16: Vec<u8> = numbers
+            .iter()
+            .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
+            .collect();
+        assert_eq!(floats(Dtype::F16, &f16).unwrap(), numbers);
+        assert_eq!(floats(Dtype::BF16, &bf16).unwrap(), numbers);
+        assert_eq!(floats(Dtype::I32, &f16), None);
     }
 
     #[test]

@@ -56,6 +56,9 @@ const LOOKS: [[f32; 2]; 4] = [
     [0.375, 0.375],
 ];
 
+/// Source pixels an output pixel below which one look is enough.
+const FINE: f32 = 1.3;
+
 impl Warp {
     /// The plain mapping of the whole source onto the output.
     #[must_use]
@@ -129,13 +132,19 @@ impl Warp {
         (xx * yy - xy * yx).abs().sqrt().max(1e-3)
     }
 
-    /// Draws the sample through the warp: each output pixel is the mean of 2 x 2 bilinear looks, the mask its nearest pixel.
+    /// Draws the sample through the warp: each output pixel is the mean of 2 x 2 bilinear looks (of one, where the output is about
+    /// as fine as the source), the mask its nearest pixel.
     #[must_use]
     pub fn draw(&self, sample: &Sample<'_>, output: (usize, usize)) -> Training {
         let (width, height) = output;
         let n = width * height;
         let mut picture = vec![0.0; 3 * n];
         let mut mask = vec![0; n];
+        let looks: &[[f32; 2]] = if self.step() < FINE {
+            &[[0.0; 2]]
+        } else {
+            &LOOKS
+        };
         let (red, rest) = picture.split_at_mut(n);
         let (green, blue) = rest.split_at_mut(n);
         let pixels = red.iter_mut().zip(green).zip(blue).zip(&mut mask);
@@ -145,11 +154,11 @@ impl Warp {
                 (i / width) as f32 + 0.5 - height as f32 / 2.0,
             ];
             let mut sum = [0.0; 3];
-            for [dx, dy] in LOOKS {
+            for [dx, dy] in looks {
                 let [x, y] = from_centre;
                 bilinear(sample, self.source([x + dx, y + dy]), &mut sum);
             }
-            [*red, *green, *blue] = sum.map(|v| v * 0.25);
+            [*red, *green, *blue] = sum.map(|v| v / looks.len() as f32);
             let [x, y] = self.source(from_centre);
             let nearest = mirror(y, sample.height) * sample.width + mirror(x, sample.width);
             *class = sample
@@ -205,21 +214,29 @@ fn bilinear(sample: &Sample<'_>, at: [f32; 2], sum: &mut [f32; 3]) {
     }
 }
 
-/// Light, contrast, colour, blur and noise, in place; the mask stays.
-pub fn change_colours(t: &mut Training, rng: &mut ChaCha8Rng) {
+/// Light, contrast, colour, shadow, blur and noise, in place; the mask stays. `strength` widens (above 1) or narrows every range.
+pub fn change_colours(t: &mut Training, strength: f32, rng: &mut ChaCha8Rng) {
     let n = t.width * t.height;
     if rng.random_bool(0.2) {
         blur(t);
     }
-    let brightness: f32 = rng.random_range(-0.35_f32..0.35).exp();
-    let contrast: f32 = rng.random_range(-0.3_f32..0.3).exp();
-    let saturation: f32 = rng.random_range(-0.5_f32..0.4).exp();
-    let gains: [f32; 3] = std::array::from_fn(|_| rng.random_range(-0.12_f32..0.12).exp());
+    if rng.random_bool(0.3) {
+        shadow(t, strength, rng);
+    }
+    let mut factor = |least: f32, most: f32| (strength * rng.random_range(least..most)).exp();
+    let brightness = factor(-0.35, 0.35);
+    let contrast = factor(-0.3, 0.3);
+    let saturation = factor(-0.5, 0.4);
+    let gamma = factor(-0.25, 0.25);
+    let gains: [f32; 3] = std::array::from_fn(|_| factor(-0.12, 0.12));
     let noise: f32 = if rng.random_bool(0.3) {
-        rng.random_range(0.0..14.0)
+        strength * rng.random_range(0.0..14.0)
     } else {
         0.0
     };
+    let curve: Vec<f32> = (0..=255)
+        .map(|v| 255.0 * (v as f32 / 255.0).powf(gamma))
+        .collect();
     let mean = t.picture.iter().sum::<f32>() / t.picture.len().max(1) as f32;
     let (red, rest) = t.picture.split_at_mut(n);
     let (green, blue) = rest.split_at_mut(n);
@@ -233,7 +250,27 @@ pub fn change_colours(t: &mut Training, rng: &mut ChaCha8Rng) {
         for (v, gain) in [r, g, b].into_iter().zip(gains) {
             let coloured = (grey + (*v - grey) * saturation) * gain;
             let lit = ((coloured - mean) * contrast + mean) * brightness;
-            *v = (lit + grain).clamp(0.0, 255.0);
+            let level = lit.clamp(0.0, 255.0) as usize;
+            *v = (curve.get(level).copied().unwrap_or(lit) + grain).clamp(0.0, 255.0);
+        }
+    }
+}
+
+/// Darkens what lies on one side of a line, as a house or a cloud does.
+fn shadow(t: &mut Training, strength: f32, rng: &mut ChaCha8Rng) {
+    let (sin, cos) = rng.random_range(0.0..std::f32::consts::TAU).sin_cos();
+    let (x0, y0) = (
+        rng.random_range(0.0..t.width as f32),
+        rng.random_range(0.0..t.height as f32),
+    );
+    let dark = (-strength * rng.random_range(0.2_f32..0.8)).exp();
+    let edge = rng.random_range(1.0..20.0);
+    let width = t.width;
+    for plane in t.picture.chunks_exact_mut(t.width * t.height) {
+        for (i, v) in plane.iter_mut().enumerate() {
+            let inside = ((i % width) as f32 - x0) * cos + ((i / width) as f32 - y0) * sin;
+            let share = (inside / edge + 0.5).clamp(0.0, 1.0);
+            *v *= 1.0 + share * (dark - 1.0);
         }
     }
 }
@@ -331,7 +368,7 @@ mod tests {
         let plain = Warp::whole((192, 128), (96, 64)).draw(&sample, (96, 64));
         let changed = |seed| {
             let mut t = plain.clone();
-            change_colours(&mut t, &mut ChaCha8Rng::seed_from_u64(seed));
+            change_colours(&mut t, 1.0, &mut ChaCha8Rng::seed_from_u64(seed));
             t
         };
         assert_eq!(changed(3).picture, changed(3).picture);

@@ -24,9 +24,15 @@ pub(crate) struct Progress {
 }
 
 const NETWORK: &str = "network/";
-const MEAN_WEIGHTS: &str = "mean-weights/";
-const FIRST_MOMENT: &str = "adamw-mean/";
-const SECOND_MOMENT: &str = "adamw-square/";
+
+/// The state that is one long tensor each, with its name in the file.
+fn long_ones<'a>(optimizer: &'a AdamW, mean: &'a MeanWeights) -> [(&'static str, &'a Tensor); 3] {
+    [
+        ("mean-weights", &mean.flat),
+        ("adamw-mean", &optimizer.mean),
+        ("adamw-square", &optimizer.square),
+    ]
+}
 
 /// Saves the whole state.
 pub(crate) fn save(
@@ -37,16 +43,11 @@ pub(crate) fn save(
     progress: &Progress,
 ) -> Result<()> {
     let mut all = Parameters::new();
-    let groups = [
-        (NETWORK, &network.tensors),
-        (MEAN_WEIGHTS, &mean.tensors),
-        (FIRST_MOMENT, &optimizer.mean),
-        (SECOND_MOMENT, &optimizer.square),
-    ];
-    for (prefix, tensors) in groups {
-        for (name, t) in tensors {
-            all.insert(format!("{prefix}{name}"), parameter_of(t)?);
-        }
+    for (name, t) in &network.tensors {
+        all.insert(format!("{NETWORK}{name}"), parameter_of(t)?);
+    }
+    for (name, t) in long_ones(optimizer, mean) {
+        all.insert(name.to_owned(), parameter_of(t)?);
     }
     let words = Metadata::from([
         ("progress".to_owned(), serde_json::to_string(progress)?),
@@ -58,9 +59,9 @@ pub(crate) fn save(
 /// Puts a saved state back; the network must be the same architecture.
 pub(crate) fn load(
     path: &Path,
-    network: &mut Network,
+    network: &Network,
     optimizer: &mut AdamW,
-    mean: &mut MeanWeights,
+    mean: &MeanWeights,
 ) -> Result<Progress> {
     let (all, words) = parameters::read(path)?;
     let word = |key: &str| {
@@ -76,19 +77,24 @@ pub(crate) fn load(
         network.graph.name
     );
     optimizer.step = word("step")?.parse()?;
-    let groups = [
-        (NETWORK, &mut network.tensors),
-        (MEAN_WEIGHTS, &mut mean.tensors),
-        (FIRST_MOMENT, &mut optimizer.mean),
-        (SECOND_MOMENT, &mut optimizer.square),
-    ];
-    for (prefix, tensors) in groups {
-        for (name, t) in tensors.iter_mut() {
-            let saved = all.get(&format!("{prefix}{name}"));
-            let saved =
-                saved.with_context(|| format!("{} lacks {prefix}{name}", path.display()))?;
-            copy_into(t, &tensor_of(saved));
-        }
+    let saved = |name: &str| -> Result<Tensor> {
+        let saved = all.get(name);
+        let saved = saved.with_context(|| format!("{} lacks {name}", path.display()))?;
+        Ok(tensor_of(saved))
+    };
+    for (name, t) in &network.tensors {
+        copy_into(t, &saved(&format!("{NETWORK}{name}"))?);
+    }
+    for (name, t) in long_ones(optimizer, mean) {
+        let saved = saved(name)?;
+        anyhow::ensure!(
+            saved.numel() == t.numel(),
+            "{}: {name} has {} values instead of {}: it is of another version, start the run anew",
+            path.display(),
+            saved.numel(),
+            t.numel()
+        );
+        copy_into(t, &saved);
     }
     Ok(progress)
 }
@@ -151,20 +157,15 @@ mod tests {
             .unwrap()
             .square()
             .mean(Kind::Float);
-        loss.backward();
-        optimizer.step(network, RATES).unwrap();
+        optimizer.step(network, &loss, RATES).unwrap();
         mean.update(network, optimizer.step);
     }
 
     fn numbers(state: &(Network, AdamW, MeanWeights)) -> Vec<Vec<f32>> {
         let (network, optimizer, mean) = state;
-        let groups = [
-            &network.tensors,
-            &mean.tensors,
-            &optimizer.mean,
-            &optimizer.square,
-        ];
-        let all = groups.into_iter().flat_map(|g| g.values());
+        let tensors = network.tensors.values();
+        let long = long_ones(optimizer, mean).map(|(_, t)| t);
+        let all = tensors.chain(long);
         all.map(|t| parameter_of(t).unwrap().values).collect()
     }
 

@@ -1,8 +1,9 @@
-//! Batches for training, made ahead by one named thread. A batch depends on seed, epoch and place alone, so that a resumed run sees the
-//! batches that an uninterrupted one would have seen.
+//! Batches for training, made ahead by named threads. A batch depends on seed, epoch and place alone, so that a resumed run sees the
+//! batches that an uninterrupted one would have seen, however many threads make them.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -14,8 +15,8 @@ use crate::data::augment::{Training, Warp, ZoomRange, change_colours};
 use crate::data::cache::Cache;
 use crate::data::paste::{Thing, paste};
 
-/// Batches made ahead: two keep the loop busy, more only hold memory (about 10 MB each).
-const AHEAD: usize = 2;
+/// Batches that each thread makes ahead.
+const AHEAD: usize = 1;
 
 /// What is trained on.
 pub(crate) struct TrainingSet {
@@ -29,7 +30,7 @@ pub(crate) struct TrainingSet {
     pub(crate) drawn: Option<Cache>,
     /// Drawn pictures for each real one.
     pub(crate) drawn_ratio: f32,
-    /// The network's input, columns and rows: the whole picture is seen at this scale.
+    /// Columns and rows at which the whole picture is drawn: the network's input, or the teacher's if it is finer.
     pub(crate) size: (usize, usize),
     /// The window of it that is trained on.
     pub(crate) crop: (usize, usize),
@@ -37,6 +38,8 @@ pub(crate) struct TrainingSet {
     pub(crate) zoom: ZoomRange,
     /// Share of pictures into which things are pasted.
     pub(crate) paste_share: f64,
+    /// How strongly light and colour change.
+    pub(crate) colour: f32,
     pub(crate) seed: u64,
 }
 
@@ -48,13 +51,24 @@ pub(crate) enum Source {
 }
 
 /// Samples drawn through augmentation, ready for the network.
+#[derive(Default)]
 pub(crate) struct Batch {
-    /// RGB 0..=255, `[sample][channel][row][column]`.
-    pub(crate) pictures: Vec<f32>,
+    /// RGB, `[sample][channel][row][column]`.
+    pub(crate) pictures: Vec<u8>,
     /// Class index, `[sample][row][column]`.
     pub(crate) masks: Vec<u8>,
     /// Number of samples.
     pub(crate) len: usize,
+}
+
+impl Batch {
+    /// Appends a sample.
+    pub(crate) fn push(&mut self, t: &Training) {
+        self.pictures
+            .extend(t.picture.iter().map(|v| v.round() as u8));
+        self.masks.extend_from_slice(&t.mask);
+        self.len += 1;
+    }
 }
 
 impl TrainingSet {
@@ -90,22 +104,16 @@ impl TrainingSet {
         if rng.random_bool(self.paste_share) {
             paste(&mut t, &warp, &self.real, &self.things, &mut rng);
         }
-        change_colours(&mut t, &mut rng);
+        change_colours(&mut t, self.colour, &mut rng);
         Some(t)
     }
 
     /// Batch `b` of an epoch.
     fn batch(&self, sources: &[Source], epoch: usize, b: usize, size: usize) -> Option<Batch> {
-        let mut batch = Batch {
-            pictures: Vec::new(),
-            masks: Vec::new(),
-            len: 0,
-        };
+        let mut batch = Batch::default();
         for place in b * size..((b + 1) * size).min(sources.len()) {
             let t = self.draw(*sources.get(place)?, epoch, place)?;
-            batch.pictures.extend(t.picture);
-            batch.masks.extend(t.mask);
-            batch.len += 1;
+            batch.push(&t);
         }
         Some(batch)
     }
@@ -116,23 +124,110 @@ pub(crate) fn batches(samples: usize, size: usize) -> usize {
     (samples / size).max(1)
 }
 
-/// Starts the thread that makes the batches of one epoch.
-pub(crate) fn start(set: &Arc<TrainingSet>, epoch: usize, size: usize) -> Result<Receiver<Batch>> {
-    let (sender, receiver) = sync_channel(AHEAD);
-    let set = Arc::clone(set);
-    thread::Builder::new()
-        .name("batches".to_owned())
-        .spawn(move || {
-            let sources = set.epoch(epoch);
-            for b in 0..batches(sources.len(), size) {
-                let Some(batch) = set.batch(&sources, epoch, b, size) else {
-                    return;
-                };
-                if sender.send(batch).is_err() {
-                    return;
-                }
-            }
+/// The batches of the epochs to come, in order.
+pub(crate) struct Batches {
+    workers: Vec<Receiver<Batch>>,
+    next: usize,
+}
+
+impl Batches {
+    /// Starts the threads that make the batches of `epochs`: of `n` threads each makes every `n`th.
+    pub(crate) fn start(
+        set: &Arc<TrainingSet>,
+        epochs: Range<usize>,
+        size: usize,
+        workers: usize,
+    ) -> Result<Self> {
+        let receivers = (0..workers.max(1)).map(|worker| {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let (set, epochs) = (Arc::clone(set), epochs.clone());
+            let work = move || {
+                let share = (worker, workers.max(1));
+                send_share(&set, epochs, size, share, &sender);
+            };
+            let thread = thread::Builder::new().name(format!("batches-{worker}"));
+            thread
+                .spawn(work)
+                .context("cannot start a thread that makes batches")?;
+            Ok(receiver)
+        });
+        Ok(Self {
+            workers: receivers.collect::<Result<_>>()?,
+            next: 0,
         })
-        .context("cannot start the thread that makes batches")?;
-    Ok(receiver)
+    }
+}
+
+/// Makes and sends every `n`th batch of the epochs, until they are over or nobody takes them any more.
+fn send_share(
+    set: &TrainingSet,
+    epochs: Range<usize>,
+    size: usize,
+    (worker, n): (usize, usize),
+    sender: &SyncSender<Batch>,
+) {
+    let mut number = 0;
+    for epoch in epochs {
+        let sources = set.epoch(epoch);
+        let count = batches(sources.len(), size);
+        for b in (0..count).filter(|b| (number + b) % n == worker) {
+            let batch = set.batch(&sources, epoch, b, size);
+            if batch.is_none_or(|batch| sender.send(batch).is_err()) {
+                return;
+            }
+        }
+        number += count;
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let worker = self.workers.get(self.next % self.workers.len())?;
+        self.next += 1;
+        worker.recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, Luma, Rgb, RgbImage};
+
+    use super::*;
+    use crate::data::cache::CacheWriter;
+
+    #[test]
+    fn however_many_threads_make_them_the_batches_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = CacheWriter::create(folder.path(), (24, 16), 24, "test").unwrap();
+        for i in 0..7_u8 {
+            let picture = RgbImage::from_fn(24, 16, |x, y| Rgb([x as u8 * 9, y as u8 * 9, i * 30]));
+            let mask = GrayImage::from_pixel(24, 16, Luma([i]));
+            writer.push(&format!("{i}"), &picture, &mask).unwrap();
+        }
+        writer.finish().unwrap();
+        let set = Arc::new(TrainingSet {
+            real: Cache::open(folder.path()).unwrap(),
+            indices: (0..7).collect(),
+            things: Vec::new(),
+            drawn: None,
+            drawn_ratio: 0.0,
+            size: (12, 8),
+            crop: (12, 8),
+            zoom: (0.8, 1.7),
+            paste_share: 0.4,
+            colour: 1.0,
+            seed: 3,
+        });
+        let all = |epochs, workers| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let made = Batches::start(&set, epochs, 2, workers).unwrap();
+            made.map(|b| (b.pictures, b.masks)).collect()
+        };
+        let one = all(0..3, 1);
+        assert_eq!(one.len(), 9, "three of two in each of three epochs");
+        assert_eq!(one, all(0..3, 4));
+        assert_eq!(one[3..], all(1..3, 2), "resumed after the first");
+        assert_ne!(one[0], one[3]);
+    }
 }

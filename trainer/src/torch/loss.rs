@@ -2,7 +2,6 @@
 //! kills people when answered wrongly: landable or not.
 
 use alight::inference::classes::{SEMANTIC_DRONE, Surface};
-use anyhow::Result;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::cache::IGNORE;
@@ -44,8 +43,14 @@ impl Loss {
         }
     }
 
-    /// Of logits `[n, classes, h, w]` against class indices `[n, h, w]`.
-    pub(crate) fn of(&self, logits: &Tensor, masks: &Tensor) -> Result<Tensor> {
+    /// Of logits `[n, classes, h, w]` against class indices `[n, h, w]`, and, where there is a teacher, against its probabilities (of the logits'
+    /// shape), which take that share of the weight (distillation, Hinton et al. 2015, at temperature 1).
+    pub(crate) fn of(
+        &self,
+        logits: &Tensor,
+        masks: &Tensor,
+        taught: Option<(&Tensor, f64)>,
+    ) -> Tensor {
         let log_p = logits.log_softmax(1, Kind::Float);
         let ignore = i64::from(IGNORE);
         let cross_entropy = log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore);
@@ -55,7 +60,15 @@ impl Loss {
         let p = log_p.exp();
         let dice = self.dice(&p, &known, &valid);
         let landable = self.landable_term(&p, &known, &valid);
-        Ok(cross_entropy + dice * DICE + landable * LANDABLE)
+        let by_masks = cross_entropy + dice * DICE + landable * LANDABLE;
+        match taught {
+            None => by_masks,
+            Some((beliefs, share)) => {
+                let pixels =
+                    (log_p * beliefs).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+                by_masks * (1.0 - share) - pixels.mean(Kind::Float) * share
+            }
+        }
     }
 
     /// One minus the mean soft Dice coefficient of the classes in the batch.

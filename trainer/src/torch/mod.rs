@@ -5,4 +5,6 @@ pub(crate) mod loader;
 pub(crate) mod loss;
 pub(crate) mod network;
 pub(crate) mod optimizer;
+mod setup;
+mod teacher;
 pub(crate) mod train;

@@ -25,8 +25,13 @@ pub(crate) struct Network {
     pub(crate) graph: Graph,
     /// Every parameter and statistic, f32.
     pub(crate) tensors: BTreeMap<String, Tensor>,
+    /// The trained ones of them, one after another in the order of their names: `tensors` are views of it.
+    pub(crate) flat: Tensor,
     /// The type in which activations are computed.
     pub(crate) compute: Kind,
+    /// Stochastic depth (Huang et al. 2016): the share of samples whose last residual branch is left out in training; it falls
+    /// linearly to 0 at the first branch.
+    pub(crate) drop_branches: f64,
 }
 
 impl Network {
@@ -37,25 +42,54 @@ impl Network {
         device: Device,
         compute: Kind,
     ) -> Result<Self> {
+        let specs = graph.parameters()?;
+        let of = |name: &String| {
+            parameters
+                .get(name)
+                .with_context(|| format!("no parameter `{name}`"))
+        };
+        let mut trained: Vec<_> = specs.iter().filter(|s| s.kind.is_trained()).collect();
+        trained.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut values = Vec::new();
+        for spec in &trained {
+            values.extend_from_slice(&of(&spec.name)?.values);
+        }
+        let flat = Tensor::from_slice(&values).to_device(device);
         let mut tensors = BTreeMap::new();
-        for spec in graph.parameters()? {
-            let p = parameters
-                .get(&spec.name)
-                .with_context(|| format!("no parameter `{}`", spec.name))?;
-            let tensor = tensor_of(p).to_device(device);
-            let tensor = tensor.set_requires_grad(spec.kind.is_trained());
-            tensors.insert(spec.name, tensor);
+        let mut start = 0;
+        for spec in trained {
+            let shape: Vec<i64> = spec.shape.iter().map(|&v| v as i64).collect();
+            let length: i64 = shape.iter().product();
+            let view = flat
+                .narrow(0, start, length)
+                .view(shape.as_slice())
+                .detach();
+            tensors.insert(spec.name.clone(), view.set_requires_grad(true));
+            start += length;
+        }
+        for spec in specs.iter().filter(|s| !s.kind.is_trained()) {
+            let statistic = tensor_of(of(&spec.name)?).to_device(device);
+            tensors.insert(spec.name.clone(), statistic);
         }
         Ok(Self {
             graph,
             tensors,
+            flat,
             compute,
+            drop_branches: 0.0,
         })
+    }
+
+    /// What training changes, in the order of `flat`.
+    pub(crate) fn trained(&self) -> impl Iterator<Item = (&String, &Tensor)> {
+        self.tensors.iter().filter(|(_, t)| t.requires_grad())
     }
 
     /// Runs a batch of pictures `[n, 3, h, w]` (f32, normalised); gives logits in f32.
     pub(crate) fn forward(&self, pictures: &Tensor, mode: Mode) -> Result<Tensor> {
         let mut values: Vec<Tensor> = Vec::with_capacity(self.graph.nodes.len());
+        let branches = self.graph.nodes.iter().filter(|n| n.op == Op::Add).count();
+        let mut branch = 0;
         for node in &self.graph.nodes {
             let input = |i: usize| -> Result<&Tensor> {
                 let index = node.inputs.get(i).copied();
@@ -69,7 +103,15 @@ impl Network {
                 Op::BatchNorm(eps) => self.normalise(&node.name, *eps, input(0)?, mode)?,
                 Op::Relu => input(0)?.relu(),
                 Op::Relu6 => input(0)?.relu6(),
-                Op::Add => input(0)? + input(1)?,
+                Op::Add => {
+                    branch += 1;
+                    let dropped = self.drop_branches * f64::from(branch) / branches as f64;
+                    if mode == Mode::Train && dropped > 0.0 {
+                        thinned_out(input(0)?, dropped) + input(1)?
+                    } else {
+                        input(0)? + input(1)?
+                    }
+                }
                 Op::Concat => {
                     let all = (0..node.inputs.len()).map(input);
                     Tensor::cat(&all.collect::<Result<Vec<_>>>()?, 1)
@@ -113,16 +155,17 @@ impl Network {
         let (top, bottom) = same_padding(h as usize, kernel, stride);
         let (left, right) = same_padding(w as usize, kernel, stride);
         let is_depthwise = groups > 1;
+        let is_on_cpu = x.device() == Device::Cpu;
         // oneDNN has no bfloat16 kernel for the data gradient of a depthwise convolution with a stride, and falls back to one
         // that takes longer than the rest of the network; its 32-bit one is fast.
-        let kind = if is_depthwise && stride > 1 {
+        let kind = if is_on_cpu && is_depthwise && stride > 1 {
             Kind::Float
         } else {
             self.compute
         };
         let weight = self.tensor(name, "weight")?.to_kind(kind);
         let sides = [left, right, top, bottom].map(|v| v as i64);
-        if is_depthwise && kernel == 5 {
+        if is_on_cpu && is_depthwise && kernel == 5 {
             let y = depthwise_5x5(&x.to_kind(kind), &weight, sides, stride as i64);
             return Ok(y.to_kind(self.compute));
         }
@@ -160,6 +203,17 @@ impl Network {
             true,
         ))
     }
+}
+
+/// Sets a branch to 0 in a share of the samples, and makes it larger in the others, so that its mean stays.
+fn thinned_out(branch: &Tensor, share: f64) -> Tensor {
+    let samples = branch.size().first().copied().unwrap_or(1);
+    let chance = Tensor::full(
+        [samples, 1, 1, 1],
+        1.0 - share,
+        (branch.kind(), branch.device()),
+    );
+    branch * chance.bernoulli() / (1.0 - share)
 }
 
 /// Rows and columns of a picture enlarged by a whole factor.

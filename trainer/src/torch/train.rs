@@ -3,34 +3,29 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::checkpoint::{self, Progress};
-use super::loader::{Batch, TrainingSet, batches, start};
-use super::loss::Loss;
-use super::network::{Mode, Network, initial, parameter_of};
-use super::optimizer::{AdamW, MeanWeights, Rates};
-use crate::cli::{DeviceChoice, TrainArgs};
+use super::checkpoint;
+use super::loader::{Batch, Batches, batches};
+use super::network::{Mode, Network};
+use super::optimizer::Rates;
+use super::setup::{Run, check, set_up};
+use super::teacher::coarser;
+use crate::cli::TrainArgs;
 use crate::data::augment::Warp;
-use crate::data::cache::Cache;
-use crate::data::fold::Fold;
-use crate::data::paste;
-use crate::effnet_unet::{ENCODER_PREFIX, effnet_lite0_unet};
-use crate::parameters::{self, Metadata, Parameters};
-use crate::prior::class_weights;
+use crate::parameters::{self, Metadata};
 use crate::scores::{Confusion, LandableScores, landable_classes};
 
-/// Keys of the pretrained file that a segmentation network does not use.
-const CLASSIFIER: [&str; 3] = ["_conv_head.", "_bn1.", "_fc."];
-/// The mean of the weights over about the last thousand steps.
-const MEAN_DECAY: f64 = 0.998;
 /// Epochs over which the learning rate rises.
 const WARM_UP_EPOCHS: f64 = 2.0;
+/// Time between checkpoints: on a GPU an epoch takes about as long as writing one.
+const SAVE_EVERY: Duration = Duration::from_secs(20);
 
 /// What the held-out fold says.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -51,32 +46,11 @@ impl FoldScores {
     }
 }
 
-struct Run {
-    network: Network,
-    optimizer: AdamW,
-    mean: MeanWeights,
-    loss: Loss,
-    set: Arc<TrainingSet>,
-    held_out: Vec<usize>,
-    progress: Progress,
-    device: Device,
-}
-
 /// Trains as the arguments say; everything lands in `args.run`.
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     fs::create_dir_all(&args.run)
         .with_context(|| format!("cannot make the run's folder {}", args.run.display()))?;
-    ensure!(
-        args.zoom_least > 0.0 && args.zoom_least <= args.zoom_most && args.zoom_most.is_finite(),
-        "--zoom-least {} and --zoom-most {}: the first must be above 0 and no greater than the second",
-        args.zoom_least,
-        args.zoom_most
-    );
-    ensure!(
-        (0.0..=1.0).contains(&args.paste_share),
-        "--paste-share {}: must lie between 0 and 1",
-        args.paste_share
-    );
+    check(args)?;
     if let Some(threads) = args.threads {
         tch::set_num_threads(threads);
     }
@@ -84,17 +58,18 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let mut run = set_up(args)?;
     let newest = args.run.join("checkpoint.safetensors");
     if newest.exists() {
-        let progress =
-            checkpoint::load(&newest, &mut run.network, &mut run.optimizer, &mut run.mean)?;
+        let progress = checkpoint::load(&newest, &run.network, &mut run.optimizer, &run.mean)?;
         log::info!("going on after epoch {} of {}", progress.epoch, args.epochs);
         run.progress = progress;
     }
     let settings = serde_json::to_string_pretty(args)?;
     parameters::write_atomically(&args.run.join("settings.json"), settings.as_bytes())?;
-    let clock = clock();
+    let started = clock();
+    let mut saved_at = clock();
     let first = run.progress.epoch;
+    let mut made = Batches::start(&run.set, first..args.epochs, args.batch, args.workers)?;
     for epoch in first..args.epochs {
-        let (loss, norm) = train_epoch(&mut run, epoch, args)?;
+        let (loss, norm) = train_epoch(&mut run, epoch, args, &mut made)?;
         run.progress.epoch = epoch + 1;
         let is_last = epoch + 1 == args.epochs;
         let scores = if is_last || (epoch + 1) % args.look_every == 0 {
@@ -102,23 +77,24 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         } else {
             None
         };
-        checkpoint::save(
-            &newest,
-            &run.network,
-            &run.optimizer,
-            &run.mean,
-            &run.progress,
-        )?;
-        let seconds = clock.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
+        let done = is_last || args.stop_after.is_some_and(|s| epoch + 1 >= s);
+        if done || saved_at.elapsed() > SAVE_EVERY {
+            save(&run, &newest)?;
+            saved_at = clock();
+        }
+        let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
-        let done = args.stop_after.is_some_and(|s| epoch + 1 >= s);
-        if done {
+        if done && !is_last {
             log::info!("stopped after epoch {} as asked", epoch + 1);
             break;
         }
     }
     Ok(())
+}
+
+fn save(run: &Run, path: &Path) -> Result<()> {
+    checkpoint::save(path, &run.network, &run.optimizer, &run.mean, &run.progress)
 }
 
 #[expect(
@@ -129,85 +105,39 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn set_up(args: &TrainArgs) -> Result<Run> {
-    let device = match args.device {
-        DeviceChoice::Cpu => Device::Cpu,
-        DeviceChoice::Auto => Device::cuda_if_available(),
-        DeviceChoice::Cuda if tch::Cuda::is_available() => Device::Cuda(0),
-        DeviceChoice::Cuda => bail!(
-            "--device cuda: libtorch sees no GPU; is libtorch_cuda.so on LD_LIBRARY_PATH, and the driver loaded?"
-        ),
-    };
-    let real = Cache::open(&args.cache)?;
-    let fold = Fold::read(&args.fold)?;
-    let (indices, held_out) = fold.indices(&real)?;
-    let drawn = args.drawn.as_deref().map(Cache::open).transpose()?;
-    let graph = effnet_lite0_unet(args.height, args.width, usize::from(real.index.classes));
-    let mut first = initial(&graph, args.seed)?;
-    let wanted = graph.parameters()?;
-    first.extend(parameters::pretrained(
-        &args.pretrained,
-        &wanted,
-        ENCODER_PREFIX,
-        &CLASSIFIER,
-    )?);
-    let compute = if args.full_precision {
-        Kind::Float
-    } else {
-        Kind::BFloat16
-    };
-    let network = Network::new(graph, &first, device, compute)?;
-    let weights = class_weights(&real, &indices);
-    let things = paste::find(&real, &indices);
-    log::info!(
-        "{} pictures, {} held out, {} things to paste, {} drawn, on {device:?}",
-        indices.len(),
-        held_out.len(),
-        things.len(),
-        drawn.as_ref().map_or(0, Cache::len)
-    );
-    let set = TrainingSet {
-        real,
-        indices,
-        things,
-        drawn,
-        drawn_ratio: args.drawn_ratio,
-        size: (args.width, args.height),
-        crop: (args.crop_width, args.crop_height),
-        zoom: (args.zoom_least, args.zoom_most),
-        paste_share: args.paste_share,
-        seed: args.seed,
-    };
-    Ok(Run {
-        optimizer: AdamW::new(&network),
-        mean: MeanWeights::new(&network, MEAN_DECAY),
-        loss: Loss::new(&weights, device),
-        progress: Progress {
-            network: network.graph.name.clone(),
-            epoch: 0,
-            seed: args.seed,
-            best: f64::NEG_INFINITY,
-        },
-        network,
-        set: Arc::new(set),
-        held_out,
-        device,
-    })
-}
-
 /// A batch's pictures, normalised, and masks.
 fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
     let (n, w, h) = (batch.len as i64, size.0 as i64, size.1 as i64);
     let pictures = Tensor::from_slice(&batch.pictures)
         .view([n, 3, h, w])
-        .to_device(device);
+        .to_device(device)
+        .to_kind(Kind::Float);
     let masks = Tensor::from_slice(&batch.masks)
         .view([n, h, w])
         .to_device(device);
     ((pictures - 127.0) / 128.0, masks.to_kind(Kind::Int64))
 }
 
-/// The masks at the logits' size: of each 2 x 2 pixels one, another each time.
+/// `CutMix` (Yun et al. 2019), for whole batches: a rectangle of each sample is its neighbour's, picture and mask. Where it lies
+/// depends on the seed and the step alone.
+fn cut_in(pictures: &Tensor, masks: &Tensor, rng: &mut ChaCha8Rng) {
+    let size = pictures.size();
+    let (Some(&rows), Some(&columns)) = (size.get(2), size.get(3)) else {
+        return;
+    };
+    let mut span = |whole: i64| {
+        let length = (whole as f64 * rng.random_range(0.3..0.7)) as i64;
+        (rng.random_range(0..=whole - length), length)
+    };
+    let ((top, height), (left, width)) = (span(rows), span(columns));
+    for (t, row) in [(pictures, 2), (masks, 1)] {
+        let mut window = t.narrow(row, top, height).narrow(row + 1, left, width);
+        let others = window.roll([1], [0]);
+        window.copy_(&others);
+    }
+}
+
+/// The masks at the logits' size: of each block of pixels one, another each time.
 fn thinned(masks: &Tensor, logits: &Tensor, turn: i64) -> Tensor {
     let (masks_size, logits_size) = (masks.size(), logits.size());
     let factor = |m: usize, l: usize| match (masks_size.get(m), logits_size.get(l)) {
@@ -230,12 +160,16 @@ fn schedule(epoch: f64, epochs: f64) -> f64 {
 }
 
 /// One epoch; gives the mean loss and the mean gradient norm.
-fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f64)> {
+fn train_epoch(
+    run: &mut Run,
+    epoch: usize,
+    args: &TrainArgs,
+    made: &mut Batches,
+) -> Result<(f64, f64)> {
     let samples = run.set.epoch(epoch).len();
     let count = batches(samples, args.batch);
-    let received = start(&run.set, epoch, args.batch)?;
     let (mut losses, mut norms, mut steps) = (0.0, 0.0, 0);
-    for (b, batch) in received.into_iter().enumerate() {
+    for (b, batch) in made.take(count).enumerate() {
         let at = epoch as f64 + (b as f64 + 1.0) / count as f64;
         let share = schedule(at, args.epochs as f64);
         let rates = Rates {
@@ -244,9 +178,23 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             weight_decay: args.weight_decay,
         };
         let (pictures, masks) = tensors(&batch, run.set.crop, run.device);
-        let logits = run.network.forward(&pictures, Mode::Train)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+        rng.set_stream((epoch * count + b) as u64);
+        if rng.random_bool(args.cut_share) {
+            cut_in(&pictures, &masks, &mut rng);
+        }
+        let teacher = run.teacher.as_ref();
+        let taught: Option<Result<(Tensor, f64)>> =
+            teacher.map(|t| Ok((t.beliefs(&pictures)?, t.share)));
+        let taught = taught.transpose()?;
+        let scale = run.teacher.as_ref().map_or(1, |t| t.scale);
+        let logits = run
+            .network
+            .forward(&coarser(&pictures, scale), Mode::Train)?;
         let masks = thinned(&masks, &logits, (epoch + b) as i64);
-        let loss = run.loss.of(&logits, &masks)?;
+        let loss = run
+            .loss
+            .of(&logits, &masks, taught.as_ref().map(|(p, s)| (p, *s)));
         let value = f64::try_from(&loss)?;
         let step = run.optimizer.step;
         ensure!(
@@ -255,8 +203,7 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
             epoch + 1,
             args.run.join("checkpoint.safetensors").display()
         );
-        loss.backward();
-        let norm = run.optimizer.step(&run.network, rates);
+        let norm = run.optimizer.step(&run.network, &loss, rates);
         norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
         run.mean.update(&run.network, run.optimizer.step);
         losses += value;
@@ -264,7 +211,7 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
     }
     ensure!(
         steps == count,
-        "the thread that makes batches stopped after {steps} of {count}"
+        "the threads that make batches stopped after {steps} of {count}"
     );
     Ok((
         losses / f64::from(steps as u32),
@@ -274,12 +221,7 @@ fn train_epoch(run: &mut Run, epoch: usize, args: &TrainArgs) -> Result<(f64, f6
 
 /// Scores the mean weights on the held-out fold and keeps them if they are the best so far.
 fn look(run: &mut Run, folder: &Path) -> Result<FoldScores> {
-    let parameters: Parameters = run
-        .mean
-        .tensors
-        .iter()
-        .map(|(n, t)| Ok((n.clone(), parameter_of(t)?)))
-        .collect::<Result<_>>()?;
+    let parameters = run.mean.parameters(&run.network)?;
     let network = Network::new(
         run.network.graph.clone(),
         &parameters,
@@ -311,14 +253,10 @@ fn score(network: &Network, run: &Run) -> Result<FoldScores> {
         let sample = cache
             .sample(i)
             .context("the fold names a sample that is not there")?;
-        let whole = Warp::whole((sample.width, sample.height), run.set.size);
-        let t = whole.draw(&sample, run.set.size);
-        let batch = Batch {
-            pictures: t.picture,
-            masks: t.mask,
-            len: 1,
-        };
-        let (pictures, _) = tensors(&batch, run.set.size, run.device);
+        let whole = Warp::whole((sample.width, sample.height), run.size);
+        let mut batch = Batch::default();
+        batch.push(&whole.draw(&sample, run.size));
+        let (pictures, _) = tensors(&batch, run.size, run.device);
         let logits = network.forward(&pictures, Mode::Eval)?;
         let size = [sample.height as i64, sample.width as i64];
         let p = logits
@@ -377,7 +315,7 @@ fn report(
     );
     writeln!(file, "{epoch},{loss:.4},{norm:.3},{fold}")?;
     log::info!(
-        "epoch {epoch}: loss {loss:.4}, {seconds:.0} s an epoch, {:.0} min left{}",
+        "epoch {epoch}: loss {loss:.4}, {seconds:.1} s an epoch, {:.0} min left{}",
         left / 60.0,
         scores.map_or_else(String::new, |s| format!(
             "; fold: accuracy {:.4}, mIoU {:.4}, landable FPR {:.4} at recall 0.85, person pixels called landable {:.4}",
