@@ -63,6 +63,11 @@ impl Supervisor {
             return;
         }
         let is_asking = !is_shown && is_go;
+        if is_asking && self.is_out_of_patience(f.now) {
+            // Without heartbeats the mode is never asked for.
+            let reason = f.trouble().unwrap_or(Reason::ModeRefused(mode));
+            return self.transition_to_aborted(reason, After::HandBack, f, orders);
+        }
         if is_asking {
             let stay = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
             self.ask_mode(mode, f, orders);
