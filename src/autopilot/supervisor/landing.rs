@@ -58,7 +58,7 @@ impl Supervisor {
             let last_m = self.land_m - COMMIT_SLACK_M;
             s.gate = self.sink((&s.target, s.gate), last_m, f, orders);
             s.down_m = place.position.down();
-            self.stream(&s.target, &place, f, orders);
+            self.show_target(&s.target, &place, f, orders);
             self.state = State::Committed(s);
             return;
         }
@@ -76,7 +76,7 @@ impl Supervisor {
             }
         }
         if let (true, Ok(place)) = (is_go, f.place) {
-            self.stream(&s.target, &place, f, orders);
+            self.show_target(&s.target, &place, f, orders);
         }
     }
 
