@@ -142,27 +142,34 @@ impl Companion {
         })
     }
 
-    /// Takes what the link delivered. A message that may show a takeover is acted on before this returns.
+    /// Takes what the link delivered. A message that may show a takeover is acted on before this returns; so is a
+    /// heartbeat, for a mode is asked for at once after one or not at all.
     pub fn receive(&mut self, bytes: &[u8], now: MonoTime) {
         let mut rest = bytes;
+        let mut has_heartbeat = false;
         loop {
             rest = self.parser.fill(rest);
             while let Some(frame) = self.parser.next_frame(now) {
-                self.take(frame.header, &frame.message, now);
+                has_heartbeat |= self.take(frame.header, &frame.message, now);
             }
             if rest.is_empty() {
                 break;
             }
+        }
+        // After all of it: what waited behind the heartbeat may show a takeover.
+        if has_heartbeat {
+            self.step(now);
         }
         while let Some(text) = self.complaints.next(self.parser.counts()) {
             self.complain(&text, now);
         }
     }
 
-    fn take(&mut self, header: MavHeader, message: &MavMessage, now: MonoTime) {
+    /// `true`: it was the autopilot's heartbeat.
+    fn take(&mut self, header: MavHeader, message: &MavMessage, now: MonoTime) -> bool {
         if let MavMessage::COMMAND_LONG(command) = message {
             self.command(header, command, now);
-            return;
+            return false;
         }
         let taken = self.telemetry.take(&header, message, now);
         if let Some(id) = self.telemetry.system_id() {
@@ -185,6 +192,7 @@ impl Companion {
         if taken.mode_or_sticks_changed || taken.upheaval.is_some() {
             self.step(now);
         }
+        taken.is_ours && matches!(message, MavMessage::HEARTBEAT(_))
     }
 
     /// `MAV_CMD_USER_1` to our component starts (param1 = 1) or stops (0) a landing. What is addressed to everybody is not

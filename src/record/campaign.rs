@@ -9,6 +9,9 @@ use super::flights::{FlightLine, FlightResult};
 use super::{RecordError, Spread, rounded};
 use crate::inference::classes::Surface;
 
+/// Nobody may be nearer to the vehicle below 10 m, metres.
+const NEAR_M: f64 = 2.0;
+
 /// How many of how many, with the interval in which the true share lies with 95 % (Wilson).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rate {
@@ -141,8 +144,13 @@ pub struct CampaignSummary {
     /// Flights in which a takeover happened and something was commanded later than one control tick after the first
     /// message that showed it.
     pub commanded_after_takeover: Option<Rate>,
-    /// The flights that were no success (over worlds with a place), with their reasons.
+    /// The flights that were no success (over worlds with a place), with their reasons; but for those that were given to the
+    /// pilot as they should.
     pub failed: Vec<Failed>,
+    /// The flights that ended because the pilot took over: handed back with nothing commanded after it, and nobody was near.
+    /// No landing, and no failure.
+    #[serde(default)]
+    pub given_to_the_pilot: Vec<Failed>,
     /// Flight time over computing time of one core.
     pub real_time_factor_per_core: f64,
     /// Seconds that the campaign took.
@@ -181,7 +189,9 @@ impl CampaignSummary {
         s.person_min_distance_m =
             Spread::of(lines.iter().filter_map(|l| l.person_min_distance_m), 2);
         s.person_within_2m = Rate::new(
-            count(lines, |l| l.person_min_distance_m.is_some_and(|d| d < 2.0)),
+            count(lines, |l| {
+                l.person_min_distance_m.is_some_and(|d| d < NEAR_M)
+            }),
             s.flights,
         );
         let total = |of: fn(&FlightLine) -> u32| lines.iter().map(|l| u64::from(of(l))).sum();
@@ -200,12 +210,10 @@ impl CampaignSummary {
             )
         });
         s.by_dialect(&with_place);
-        s.failed = with_place
-            .iter()
-            .filter(|l| !l.success)
-            .map(|l| failed(l))
-            .collect();
-        s.failed.sort_by_key(|f| f.seed);
+        let ended = with_place.iter().filter(|l| !l.success);
+        let (given, failures): (Vec<&FlightLine>, Vec<_>) = ended.partition(|l| is_given(l));
+        s.failed = listed(&failures);
+        s.given_to_the_pilot = listed(&given);
         s
     }
 
@@ -232,7 +240,7 @@ impl CampaignSummary {
         self.touchdown_on_danger = rate(&landed, on_danger);
         self.touchdown_near_person = rate(&landed, |l| {
             let person_m = l.touchdown.and_then(|t| t.person_m);
-            person_m.is_some_and(|d| d < 2.0)
+            person_m.is_some_and(|d| d < NEAR_M)
         });
     }
 
@@ -256,6 +264,23 @@ fn of_dialect(own: &[&FlightLine]) -> DialectSummary {
         silent_ms: Spread::of(takeovers().map(|t| t.silent_ms), 0),
         shown_ms: Spread::of(takeovers().filter_map(|t| t.shown_ms), 0),
     }
+}
+
+/// Taken over and let go of, as it should be.
+fn is_given(line: &FlightLine) -> bool {
+    let is_near = line.person_min_distance_m.is_some_and(|d| d < NEAR_M);
+    let is_silent = line
+        .takeover
+        .as_ref()
+        .is_some_and(|t| t.commands_after == 0);
+    line.result == FlightResult::HandedBack && is_silent && !is_near
+}
+
+/// In the order of their seeds.
+fn listed(lines: &[&FlightLine]) -> Vec<Failed> {
+    let mut list: Vec<Failed> = lines.iter().map(|l| failed(l)).collect();
+    list.sort_by_key(|f| f.seed);
+    list
 }
 
 fn failed(line: &FlightLine) -> Failed {
@@ -392,5 +417,41 @@ mod tests {
             CampaignSummary::of(p(), &lines),
             CampaignSummary::of(p(), &turned)
         );
+    }
+
+    #[test]
+    fn what_was_given_to_the_pilot_is_no_failure_unless_something_went_wrong() {
+        let taken = |seed: u64, commands_after: u32| FlightLine {
+            success: false,
+            result: FlightResult::HandedBack,
+            reason: Some("handed-back (pilot took over)".into()),
+            touchdown: None,
+            takeover: Some(TakeoverLine {
+                at_s: 3.0,
+                phase: "descending".into(),
+                way: "switch".into(),
+                shown_ms: Some(120.0),
+                silent_ms: 90.0,
+                commands_after,
+            }),
+            ..line(seed)
+        };
+        let mut lines = vec![
+            taken(7, 0),
+            taken(3, 0),
+            taken(4, 1),
+            taken(5, 0),
+            taken(6, 0),
+        ];
+        lines[3].person_min_distance_m = Some(1.5);
+        lines[4].result = FlightResult::Crashed;
+        lines.push(FlightLine {
+            takeover: None,
+            ..taken(8, 0)
+        });
+        let s = CampaignSummary::of(CampaignProvenance::default(), &lines);
+        let seeds = |list: &[Failed]| list.iter().map(|f| f.seed).collect::<Vec<_>>();
+        assert_eq!(seeds(&s.given_to_the_pilot), [3, 7]);
+        assert_eq!(seeds(&s.failed), [4, 5, 6, 8]);
     }
 }

@@ -85,6 +85,8 @@ struct Errors {
 
 /// An id beyond those of the truth's people.
 const FIRST_MOVER: u32 = 1 << 20;
+/// Stands for nobody, where the world's picture has ended.
+const OUTSIDE: u32 = u32::MAX;
 
 impl TruthSegmenter {
     /// Tells the truth of a world, in the words of this manifest.
@@ -182,7 +184,7 @@ impl TruthSegmenter {
         let px = self.world.pixel_from_ground(at);
         let (width, height) = self.world.truth.dimensions();
         if !(px.x >= 0.0 && px.y >= 0.0 && px.x < f64::from(width) && px.y < f64::from(height)) {
-            return (0, 0);
+            return (0, OUTSIDE);
         }
         let index = px.y as u32 * width + px.x as u32;
         let class = self
@@ -249,6 +251,12 @@ impl Errors {
         } = self;
         let (seen, missed, still) = (&*seen, &*missed, field.at(t_s, gsd_m / MEASURED_GSD_M));
         for (i, &(class, who)) in scene.classes.iter().enumerate() {
+            // The answers on class 0 were measured on slits between labelled things, most of them easy ground. Beyond the
+            // world nothing was measured: nobody can say what it is.
+            if who == OUTSIDE {
+                surfaces.extend_from_slice(&NOTHING);
+                continue;
+            }
             let at = ground.at(view, grid_pixel(i % w, i / w, scale));
             // Squares: asked for every pixel.
             let is_near = |q: &GroundPoint, g: &GroundPoint| {

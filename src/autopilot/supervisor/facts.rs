@@ -10,12 +10,20 @@ use super::pilot::Hands;
 use super::reason::Reason;
 use super::{Brief, Health, Input};
 
+/// A mode that takes the vehicle is asked for in the first step after a heartbeat, at most this long after it, seconds. A
+/// pilot's switch between the two cannot be seen, and the request would undo it: that time is to be short.
+const JUST_HEARD_S: f64 = 0.06;
 /// Clocks of two machines differ by a little: a stamp this far in the future is the present.
 const FUTURE_S: f64 = 0.05;
 
 /// Whether something from `at` may be believed `now`: not too old, and not from the future.
 pub(super) fn is_fresh(at: MonoTime, now: MonoTime, limit_s: f64) -> bool {
     (-FUTURE_S..=limit_s).contains(&now.secs_since(at))
+}
+
+/// Whether a heartbeat from `at` has just come, and the steps before have seen none newer than `last`.
+pub(super) fn is_news(at: MonoTime, last: Option<MonoTime>, now: MonoTime) -> bool {
+    last.is_none_or(|last| at > last) && is_fresh(at, now, JUST_HEARD_S)
 }
 
 /// Where the vehicle is, fresh.
@@ -48,6 +56,8 @@ pub(super) struct Facts<'a> {
     pub(super) heartbeat: Option<(VehicleMode, MonoTime)>,
     /// It is fresh enough for a mode command.
     pub(super) is_heard: bool,
+    /// It came just now, and no step before has seen it: nothing newer can be known of the mode.
+    pub(super) is_heard_anew: bool,
     pub(super) landed: Option<LandedState>,
     /// Fresh pose of a healthy estimator.
     pub(super) place: Result<Place, Reason>,

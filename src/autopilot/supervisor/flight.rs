@@ -2,6 +2,7 @@
 
 use crate::autopilot::commands::{Command, Severity, TargetSample};
 use crate::geometry::{Ned, Vec3};
+use crate::vehicle::AutopilotKind;
 
 use super::altimeter::Height;
 use super::facts::{Facts, Place};
@@ -20,6 +21,10 @@ const DEEPER_S: f64 = 1.0;
 const BUSY: u8 = 2;
 /// A climb of less shows nothing new, metres.
 const WORTH_A_CLIMB_M: f64 = 2.0;
+/// Entered lower than this, out of GUIDED and over the site, `ArduPilot`'s LAND needs no target, metres: it comes down as near
+/// to the site (0.05 m measured), and without one it neither slows down to 0.25 m/s below 2 m nor hovers for four seconds
+/// over a target that it lost at the end.
+const STRAIGHT_DOWN_M: f64 = 5.0;
 /// Pushed off by more than so many times the allowed offset, it stops going down.
 const FAR_OFF: f64 = 3.0;
 
@@ -97,7 +102,7 @@ impl Supervisor {
         // Until it has looked long enough it stays where it sees who is around; from below it climbs to there.
         let last_m = if has_looked { commit_m } else { look_m };
         s.gate = self.sink((&s.target, s.gate), last_m, f, orders);
-        self.stream(&s.target, &place, f, orders);
+        self.show_target(&s.target, &place, f, orders);
         self.state = State::Descending(s);
     }
 
@@ -252,6 +257,21 @@ impl Supervisor {
         (d.gate_share * low_m)
             .max(low_m - d.gate_max_step_m)
             .max(last_m)
+    }
+
+    /// The target stream of a landing of our own, for a landing mode that needs it.
+    pub(super) fn show_target(
+        &mut self,
+        target: &Target,
+        place: &Place,
+        f: &Facts<'_>,
+        orders: &mut Orders,
+    ) {
+        let is_entered_low =
+            place.height.is_some_and(|h| h.is_measured) && self.land_m <= STRAIGHT_DOWN_M;
+        if f.kind != Some(AutopilotKind::ArduPilot) || !is_entered_low {
+            self.stream(target, place, f, orders);
+        }
     }
 
     /// One sample of the target stream, from the world-fixed site, when it is time. The caller has made sure of a GO.

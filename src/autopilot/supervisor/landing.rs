@@ -58,11 +58,16 @@ impl Supervisor {
             let last_m = self.land_m - COMMIT_SLACK_M;
             s.gate = self.sink((&s.target, s.gate), last_m, f, orders);
             s.down_m = place.position.down();
-            self.stream(&s.target, &place, f, orders);
+            self.show_target(&s.target, &place, f, orders);
             self.state = State::Committed(s);
             return;
         }
         let is_asking = !is_shown && is_go;
+        if is_asking && self.is_out_of_patience(f.now) {
+            // Without heartbeats the mode is never asked for.
+            let reason = f.trouble().unwrap_or(Reason::ModeRefused(mode));
+            return self.transition_to_aborted(reason, After::HandBack, f, orders);
+        }
         if is_asking {
             let stay = Vec3::new(s.target.place.north_m, s.target.place.east_m, s.down_m);
             self.ask_mode(mode, f, orders);
@@ -71,7 +76,7 @@ impl Supervisor {
             }
         }
         if let (true, Ok(place)) = (is_go, f.place) {
-            self.stream(&s.target, &place, f, orders);
+            self.show_target(&s.target, &place, f, orders);
         }
     }
 

@@ -146,6 +146,8 @@ pub struct Supervisor {
     /// The mode of the step before, and the epoch.
     last_mode: Option<Mode>,
     last_epoch: Option<u32>,
+    /// The newest heartbeat that a step has seen.
+    last_heartbeat: Option<MonoTime>,
     last_setpoint: Option<(Setpoint, MonoTime)>,
     last_sample: Option<MonoTime>,
     now: MonoTime,
@@ -176,6 +178,7 @@ impl Supervisor {
             battery_is_low: None,
             last_mode: None,
             last_epoch: None,
+            last_heartbeat: None,
             last_setpoint: None,
             last_sample: None,
             now: MonoTime::from_nanos(i64::MIN),
@@ -238,6 +241,7 @@ impl Supervisor {
         self.report(&facts, &mut orders);
         self.last_mode = facts.shown();
         self.last_epoch = Some(input.vehicle.epoch);
+        self.last_heartbeat = facts.heartbeat.map(|(_, heard_at)| heard_at);
         Output {
             commands: orders.finish(),
             phase: self.state.phase(),
@@ -274,6 +278,9 @@ impl Supervisor {
             is_heard: v
                 .mode
                 .is_some_and(|m| facts::is_fresh(m.at, now, limits.heartbeat_max_age_s)),
+            is_heard_anew: v
+                .mode
+                .is_some_and(|m| facts::is_news(m.at, self.last_heartbeat, now)),
             landed: v
                 .landed
                 .filter(|l| facts::is_fresh(l.at, now, limits.status_max_age_s))
@@ -400,17 +407,20 @@ impl Supervisor {
 
     // What moves the vehicle leaves through these three, and only through them.
 
-    /// Asks for a mode, until it shows. Nothing is sent without a fresh heartbeat. `true`: it shows.
+    /// Asks for a mode, until it shows (`true`). Nothing is sent without a fresh heartbeat, and what takes the vehicle only
+    /// when one has just come; a hold waits for nothing more.
     fn ask_mode(&mut self, mode: Mode, f: &Facts<'_>, orders: &mut Orders) -> bool {
         let Some(shown) = f.shown() else {
             return false;
         };
         let times = self.times();
         let grip = self.grip.get_or_insert(Grip::over(shown));
-        if f.is_heard && grip.ask(mode, shown, &times, f.now) {
+        let may_send = f.is_heard && (f.is_heard_anew || mode == Mode::Hold);
+        if may_send && grip.ask(mode, shown, &times, f.now) {
             orders.control(Command::SetMode(mode));
         }
-        grip.is_shown(mode)
+        // A mode that others chose is not ours before we have asked for it.
+        grip.has_asked() && grip.is_shown(mode)
     }
 
     /// Flies to a place; what says nothing new is left out between two periods.

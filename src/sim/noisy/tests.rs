@@ -203,3 +203,16 @@ fn the_people_of_the_truth_are_told_apart() {
     assert_ne!(people[&(10 * 800 + 10)], people[&(300 * 800 + 400)]);
     assert!((areas[people[&(300 * 800 + 400)] as usize] - 0.25).abs() < 1e-9);
 }
+
+#[test]
+fn beyond_the_world_nobody_knows_what_is_there() {
+    // From 80 m the picture holds 112 m by 75 m.
+    let mut noisy = TruthSegmenter::noisy(&manifest(), Arc::new(lawn(3, 3)), &table(), 5);
+    let map = ask(&mut noisy, 80.0, 3.0);
+    let at = |x: usize, y: usize| map.surfaces_at(x, y).unwrap();
+    for (x, y) in [(2, 2), (189, 2), (96, 2), (2, 64)] {
+        assert!(landable(at(x, y)) < 0.3, "{:?}", at(x, y));
+    }
+    let inside = (60..130).map(|x| landable(at(x, 64))).sum::<f32>() / 70.0;
+    assert!(inside > 0.6, "{inside}");
+}

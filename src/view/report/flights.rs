@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::cards::card;
 use super::{FrameRow, document, frames, mark};
-use crate::record::{CampaignSummary, EventLine, FlightLine, Rate, TrackPoint};
+use crate::record::{CampaignSummary, EventLine, Failed, FlightLine, Rate, TrackPoint};
 use way::Drawing;
 
 /// Rows of a table at most.
@@ -65,7 +65,8 @@ pub fn campaign(
         }
         (spreads(lines))
         @if !s.faults_happened.is_empty() { (counts("Faults that happened", s.faults_happened.iter())) }
-        (failed(s))
+        (list("Flights that were no success", &s.failed))
+        (list("Given to the pilot, who took over", &s.given_to_the_pilot))
         (made_of(s))
     };
     let page = document("Simulated flights", &s.provenance.alight, &body);
@@ -121,6 +122,7 @@ fn verdict(s: &CampaignSummary) -> Markup {
         @else { span.badge.stop { "harm" } " Touch-downs on water, roofs or vehicles: " b { (s.touchdown_on_danger.count) }
             ", within 2 m of a person: " b { (s.touchdown_near_person.count) } ". " }
         b { (s.success.count) " of " (s.success.of) } " landed as they should (" (percent(&s.success)) ")."
+        @if !s.given_to_the_pilot.is_empty() { " Given to the pilot, who took over: " b { (s.given_to_the_pilot.len()) } "." }
         @if s.without_place > 0 { " Worlds without any place to land: " (s.without_place) ", of which " (s.without_place_held) " were not landed on." }
         @if s.stopped { " The campaign was stopped before its end." }
     }
@@ -251,18 +253,18 @@ fn histogram(title: &str, values: &[f64], top: f64) -> Markup {
     }
 }
 
-fn failed(s: &CampaignSummary) -> Markup {
+fn list(title: &str, flights: &[Failed]) -> Markup {
     html! {
-        @if !s.failed.is_empty() {
+        @if !flights.is_empty() {
             section {
-                h2 { "Flights that were no success" }
+                h2 { (title) }
                 div.scroll { table {
                     tr { th { "Seed" } th { "Autopilot" } th { "End" } th { "Why" } }
-                    @for f in s.failed.iter().take(ROWS) {
+                    @for f in flights.iter().take(ROWS) {
                         tr { td.n { (f.seed) } td { (f.autopilot) } td { (f.result.name()) } td { (f.reason) } }
                     }
                 } }
-                @if s.failed.len() > ROWS { p.quiet { "and " (s.failed.len() - ROWS) " more." } }
+                @if flights.len() > ROWS { p.quiet { "and " (flights.len() - ROWS) " more." } }
             }
         }
     }

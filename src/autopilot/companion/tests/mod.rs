@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod harm;
 mod lock;
+mod race;
 mod signing;
 
 use mavlink::dialects::ardupilotmega::{HEARTBEAT_DATA, MavAutopilot, MavModeFlag, TIMESYNC_DATA};

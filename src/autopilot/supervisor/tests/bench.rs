@@ -46,6 +46,8 @@ pub(super) struct Bench {
     pub(super) height_source: HeightSource,
     pub(super) height_sd_m: f64,
     pub(super) has_heartbeat: bool,
+    /// Time between two heartbeats, seconds; 0: one each tick.
+    pub(super) heartbeat_period_s: f64,
     pub(super) has_pose: bool,
     pub(super) has_height: bool,
     pub(super) has_frames: bool,
@@ -112,6 +114,7 @@ impl Bench {
             height_source: HeightSource::RangeSensor,
             height_sd_m: 0.1,
             has_heartbeat: true,
+            heartbeat_period_s: 0.0,
             has_pose: true,
             has_height: true,
             has_frames: true,
@@ -268,7 +271,9 @@ impl Bench {
         let v = &mut self.vehicle;
         v.kind = Some(self.kind);
         v.epoch = self.epoch;
-        if self.has_heartbeat {
+        let heard_at = v.mode.map(|m| m.at);
+        let is_due = heard_at.is_none_or(|at| now.secs_since(at) > self.heartbeat_period_s - 0.001);
+        if self.has_heartbeat && is_due {
             let mode = VehicleMode {
                 mode: self.mode,
                 custom_mode: 0,

@@ -92,3 +92,29 @@ fn the_last_metres_go_on_without_a_picture_of_the_whole_disc() {
     assert!(!b.log[from..].iter().any(is_sample));
     assert_eq!(b.supervisor.tally().aborts, 0);
 }
+
+#[rstest::rstest]
+#[case::low(AutopilotKind::ArduPilot, None, true, false)]
+#[case::high(AutopilotKind::ArduPilot, Some(8.5), true, true)]
+#[case::without_range(AutopilotKind::ArduPilot, None, false, true)]
+#[case::px4(AutopilotKind::Px4, None, true, true)]
+fn a_landing_mode_is_shown_the_target_where_it_needs_it(
+    #[case] kind: AutopilotKind,
+    #[case] land_height_m: Option<f64>,
+    #[case] has_range: bool,
+    #[case] is_shown: bool,
+) {
+    let mut config = command_config();
+    config.descent.land_height_m = land_height_m;
+    config.engage.allow_relative_altitude = true;
+    let mut b = Bench::new(config, kind);
+    if !has_range {
+        b.height_source = HeightSource::RelativeAltitude;
+        b.height_sd_m = 2.0;
+    }
+    b.offer = Some((2.0, 2.0));
+    b.start();
+    b.until("landed", 90.0, |b| b.phase() == Phase::Landed);
+    let is_sample = |(_, c): &(f64, Command)| matches!(c, Command::Target(_));
+    assert_eq!(b.log.iter().any(is_sample), is_shown);
+}

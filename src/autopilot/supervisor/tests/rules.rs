@@ -3,7 +3,7 @@
 use super::super::config::AfterSearch;
 use super::super::state::State;
 use super::super::{Authority, Health, Phase, Reason, Refusal, Request, SupervisorConfig};
-use super::bench::{Bench, Said, command_config, is_control, reach};
+use super::bench::{Bench, Said, at, command_config, is_control, reach};
 use crate::autopilot::commands::Command;
 use crate::vehicle::{AutopilotKind, HeightSource, Mode};
 use rstest::rstest;
@@ -394,4 +394,83 @@ fn a_site_out_of_the_picture_is_flown_to_and_not_descended_on() {
     assert_eq!(b.phase(), Phase::Approaching);
     assert!((b.height_m() - height_m).abs() < 0.1);
     assert_eq!(b.supervisor.tally().holds, 0);
+}
+
+/// How old the newest heartbeat was when each mode was asked for, seconds.
+fn ages_of_requests(b: &mut Bench, seconds: f64) -> Vec<(Mode, f64)> {
+    let mut ages = Vec::new();
+    for _ in 0..(seconds / 0.05).round() as usize {
+        for command in b.tick() {
+            if let (Command::SetMode(mode), Some(heard)) = (command, b.vehicle.mode) {
+                ages.push((mode, at(b.t).secs_since(heard.at)));
+            }
+        }
+    }
+    ages
+}
+
+#[rstest]
+#[case(AutopilotKind::ArduPilot, Mode::Land)]
+#[case(AutopilotKind::Px4, Mode::PrecLand)]
+fn what_takes_the_vehicle_is_asked_for_when_a_heartbeat_has_just_come(
+    #[case] kind: AutopilotKind,
+    #[case] landing: Mode,
+    #[values(0.2, 0.35, 1.0)] heartbeat_period_s: f64,
+) {
+    let mut b = Bench::new(command_config(), kind);
+    b.heartbeat_period_s = heartbeat_period_s;
+    b.offer = Some((4.0, -3.0));
+    b.run(2.1);
+    b.requests.push(Request::Start);
+    let ages = ages_of_requests(&mut b, 90.0);
+    for mode in [Mode::Guided, landing] {
+        assert!(ages.iter().any(|(m, _)| *m == mode), "{mode:?}: {ages:?}");
+    }
+    assert!(ages.iter().all(|(_, age_s)| *age_s < 0.06), "{ages:?}");
+    assert_eq!(b.phase(), Phase::Landed, "{}", b.tail());
+}
+
+#[test]
+fn a_vehicle_that_is_in_guided_already_is_not_flown_before_it_was_asked_for() {
+    let mut b = Bench::command();
+    b.mode = Mode::Guided;
+    b.heartbeat_period_s = 1.0;
+    b.run(2.3);
+    b.requests.push(Request::Start);
+    b.until("searching", 3.0, |b| {
+        matches!(b.state(), State::Searching(_))
+    });
+    let first = b.log.iter().map(|(_, c)| c).find(|c| is_control(c));
+    assert_eq!(first, Some(&Command::SetMode(Mode::Guided)));
+}
+
+#[test]
+fn a_hold_waits_for_no_heartbeat() {
+    let mut b = Bench::command();
+    b.heartbeat_period_s = 1.0;
+    b.offer = Some((4.0, -3.0));
+    b.run(2.0);
+    b.requests.push(Request::Start);
+    b.until("descending", 20.0, |b| {
+        matches!(b.state(), State::Descending(_))
+    });
+    let age_s = |b: &Bench| at(b.t).secs_since(b.vehicle.mode.unwrap().at);
+    b.until("between two heartbeats", 2.0, |b| age_s(b) > 0.45);
+    b.requests.push(Request::Abort);
+    let commands = b.tick();
+    assert!(age_s(&b) > 0.45);
+    assert!(
+        commands.contains(&Command::SetMode(Mode::Hold)),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn heartbeats_that_stop_before_the_landing_mode_are_not_waited_for_without_end() {
+    let mut b = reach("committing");
+    b.has_heartbeat = false;
+    b.run(8.0);
+    assert_eq!(b.phase(), Phase::Committed);
+    b.until("aborted", 8.0, |b| b.phase() == Phase::Aborted);
+    assert!(b.texts().contains(&Reason::HeartbeatLost.to_string()));
 }

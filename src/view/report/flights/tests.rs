@@ -1,6 +1,6 @@
 use super::*;
 use crate::inference::classes::Surface;
-use crate::record::{CampaignProvenance, FlightResult, StartLine, TouchdownLine};
+use crate::record::{CampaignProvenance, FlightResult, StartLine, TakeoverLine, TouchdownLine};
 
 fn line(seed: u64) -> FlightLine {
     FlightLine {
@@ -80,6 +80,29 @@ fn a_campaign_with_harm_does_not_hide_it() {
     let s = CampaignSummary::of(CampaignProvenance::default(), &lines);
     let html = page(|out| campaign(&s, &lines, "", out));
     assert!(html.contains(">harm<") && !html.contains("no harm"));
+}
+
+#[test]
+fn a_flight_that_the_pilot_took_is_not_among_the_failures() {
+    let mut lines: Vec<FlightLine> = (0..3).map(line).collect();
+    lines[1] = FlightLine {
+        success: false,
+        result: FlightResult::HandedBack,
+        reason: Some("pilot took over".into()),
+        touchdown: None,
+        takeover: Some(TakeoverLine {
+            at_s: 3.0,
+            phase: "descending".into(),
+            way: "switch".into(),
+            shown_ms: Some(120.0),
+            silent_ms: 90.0,
+            commands_after: 0,
+        }),
+        ..line(1)
+    };
+    let s = CampaignSummary::of(CampaignProvenance::default(), &lines);
+    let html = page(|out| campaign(&s, &lines, "", out));
+    assert!(html.contains("Given to the pilot") && !html.contains("no success"));
 }
 
 #[test]
