@@ -313,12 +313,12 @@ fn camera(settings: &Settings, segmenter: SegmenterArg) -> Result<CameraModel, F
         .map_err(|e| Failure::Input(anyhow!("{}: {e}", file.display())))
 }
 
-/// In command of the vehicle, as an operator would set it up.
+/// As configured, but in command of the vehicle: there is nothing to see in advise mode.
 fn companion(settings: &Settings, camera: &CameraModel) -> CompanionConfig {
     let mut supervisor = SupervisorConfig {
         mode: Authority::Command,
         camera_is_calibrated: true,
-        ..SupervisorConfig::default()
+        ..settings.values.supervisor.clone()
     };
     let angle = |size: u32, focal: f64| 2.0 * (0.5 * f64::from(size) / focal).atan().to_degrees();
     let lens = FieldOfView {

@@ -25,6 +25,7 @@ mod control;
 mod counts;
 mod latest;
 mod record;
+mod service;
 mod stages;
 mod start;
 mod status;
@@ -63,6 +64,7 @@ use computer::Gauge;
 use control::is_idle;
 use counts::Counts;
 use record::Notes;
+use service::Service;
 use start::Started;
 
 /// Where frames come from.
@@ -200,6 +202,7 @@ struct Watchdog {
     asked_at: Option<MonoTime>,
     status: Option<Status>,
     gauge: Gauge,
+    service: Service,
     next_gauge: MonoTime,
     next_line: MonoTime,
 }
@@ -215,6 +218,7 @@ impl Watchdog {
             asked_at: None,
             status: None,
             gauge: Gauge::default(),
+            service: Service::from_env(),
             next_gauge: begun,
             // The first tells what is missing.
             next_line: begun.after(Duration::from_secs(1)),
@@ -248,8 +252,12 @@ impl Watchdog {
                 log::error!("the control thread hangs: everything ends");
                 return true;
             }
+            if self.status.is_some() {
+                self.service.ready();
+            }
             if now >= self.next_gauge {
                 self.next_gauge = now.after(GAUGE_PERIOD);
+                self.service.alive();
                 self.started.computer.put(self.gauge.read());
             }
             if now >= self.next_line {
@@ -298,17 +306,23 @@ impl Watchdog {
             .is_some_and(|at| now.since(at) > HAND_BACK_LIMIT + CONTROL_DEADLINE)
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         let counts = self.started.common.counts.report();
-        match &self.status {
-            Some(status) => log::info!("{}", status.line(&counts)),
-            None => log::info!("starting"),
-        }
+        let line = self
+            .status
+            .map_or_else(|| "starting".to_owned(), |s| s.line(&counts));
+        log::info!("{line}");
+        self.service.goes(&line);
     }
 
     /// Ends and joins everything.
     fn finish(mut self, is_hung: bool) -> LiveReport {
         let common = self.started.common.clone();
+        let why = self.failure.as_ref().map_or_else(
+            || "ending as asked".to_owned(),
+            |f| format!("ending: {}: {}", f.stage.name(), f.why),
+        );
+        self.service.stopping(&why);
         let patience = if is_hung { HUNG_JOIN_LIMIT } else { JOIN_LIMIT };
         let left_behind = self.started.join(patience);
         // Bad news may have come meanwhile.
