@@ -26,7 +26,8 @@ use crate::autopilot::supervisor::SupervisorConfigError;
 use crate::landing;
 pub use crate::landing::LandingConfig;
 pub use sections::{
-    CameraConfig, CameraSource, LinkConfig, ModelConfig, MountConfig, RawConfig, VehicleConfig,
+    CameraConfig, CameraSource, LinkConfig, ModelConfig, MountConfig, RawConfig, RecordConfig,
+    VehicleConfig,
 };
 
 /// Why a configuration was refused.
@@ -175,6 +176,7 @@ impl Settings {
             &mut values.camera.world,
             &mut values.link.signing_key_file,
             &mut values.link.signing_time_file,
+            &mut values.record.folder,
         ]
         .into_iter()
         .flatten()

@@ -10,9 +10,5 @@ use alight::cli;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,alight=info"))
-        .format_timestamp(None)
-        .format_target(false)
-        .init();
     cli::main()
 }

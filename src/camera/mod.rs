@@ -1,13 +1,19 @@
 //! Where pictures come from: one trait, several sources.
 //!
 //! [`open()`] looks at what stands at a path (by content, not by extension) and hands out its [`FrameSource`]: a folder of
-//! pictures or a single one ([`images`]), or a video ([`video`]).
+//! pictures or a single one ([`images`]), or a video ([`video`]). In flight pictures come from a [`live`] camera: a device of
+//! the board (`v4l`, with the cargo feature `onboard`) or a [`pipe`]; in simulation from a [`world`].
 
 pub mod geotag;
 pub mod images;
+pub mod live;
 mod open;
 pub mod picture;
+pub mod pipe;
+pub mod raw;
 mod recorded;
+#[cfg(feature = "onboard")]
+pub mod v4l;
 pub mod video;
 
 pub use images::is_pictures;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod failure;
+mod logging;
 mod model;
 mod output;
 mod progress;
@@ -37,7 +38,7 @@ Examples:
   alight bench
       how fast this machine is
 
-Exit codes: 0 done, 1 failed while working, 2 bad arguments or nothing usable in the input.";
+Exit codes: 0 done, 1 failed while working, 2 bad arguments or nothing usable in the input, 3 stopped by the watchdog.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -58,9 +59,10 @@ enum Command {
     },
 }
 
-/// Parses the arguments, runs the command, reports a failure once, and chooses the exit code.
+/// Starts the log, parses the arguments, runs the command, reports a failure once, and chooses the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    logging::init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

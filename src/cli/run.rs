@@ -1,5 +1,7 @@
 //! `alight run`: the onboard service.
 
+mod parts;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,23 +10,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::{Failure, model, output};
-use crate::autopilot::companion::CompanionConfig;
-use crate::autopilot::decode::TelemetryConfig;
 use crate::autopilot::link::Keyring;
-use crate::autopilot::supervisor::{Authority, FieldOfView};
-use crate::camera::world::WorldSpec;
-use crate::config::{CameraConfig, CameraSource, Settings};
-use crate::geometry::{CameraModel, CameraMount, Vec3};
-use crate::pipeline::live::{self, Camera, Ended, LiveReport, Options, Parts};
-use crate::pipeline::schedule;
-use crate::sim::campaign as drawn;
-use crate::sim::world::World;
-use crate::time::{MonoTime, SystemClock};
-
-/// Horizontal field of view of the world camera, degrees, unless the configuration says otherwise.
-const HFOV_DEG: f64 = 70.0;
-/// Error of the height over the world camera's ground, metres.
-const PLANE_SD_M: f64 = 0.2;
+use crate::autopilot::supervisor::Authority;
+use crate::config::{CameraSource, Settings};
+use crate::pipeline::live::{self, Ended, LiveReport, Options};
+use crate::record::begin_run;
 
 /// Runs in the foreground: listens to the autopilot, looks for places to land, and does what `mode` allows.
 ///
@@ -37,7 +27,8 @@ Examples:
       with camera.source = \"world\": lands a simulated vehicle by itself
 
 With --out: decisions.jsonl (a line a frame), events.jsonl and, while the vehicle is ours, a file `engaged`, by which a
-restart in the air with the same --out knows it: that one holds and hands back, and starts nothing. A landing is started
+restart in the air with the same --out knows it: that one holds and hands back, and starts nothing. Without --out the
+record goes to record.folder, a folder a run, and `engaged` to $RUNTIME_DIRECTORY (as a service: /run/alight). A landing is started
 and stopped by MAV_CMD_USER_1 (param1 = 1, 0), by the switch of supervisor.engage.switch_channel, or, over a world camera,
 by --engage-when-ready. Exit code 3: a stage broke or hung, the vehicle was handed back, and the watchdog ended it.")]
 pub(super) struct Args {
@@ -70,13 +61,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             f64::from(files.manifest.output.landable_threshold);
     }
     let keyring = settings.values.link.keyring().map_err(Failure::input)?;
-    let mut parts = parts(&settings)?;
+    let mut parts = parts::of(&settings)?;
     parts.companion.signing = keyring.as_ref().map(Keyring::signing);
+    let out = out(args, &settings)?;
     let options = Options {
         engages_when_ready: args.engage_when_ready,
         longest,
-        mark: args.out.as_ref().map(|out| out.join("engaged")),
-        out: args.out.as_deref().map(output::folder).transpose()?,
+        mark: mark(args),
+        record_limit: settings.values.record.quota_bytes(),
+        out,
         tape: None,
         keyring,
     };
@@ -85,6 +78,33 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let report = live::run(parts, options, &stop).map_err(Failure::working)?;
     say(&report);
     verdict(report)
+}
+
+/// Where this run's record goes.
+fn out(args: &Args, settings: &Settings) -> Result<Option<PathBuf>, Failure> {
+    let record = &settings.values.record;
+    match (&args.out, &record.folder) {
+        (Some(out), _) => output::folder(out).map(Some),
+        (None, Some(archive)) => begin_run(archive, record.quota_bytes())
+            .map(Some)
+            .map_err(|e| {
+                let file = args.config.display();
+                Failure::Input(anyhow!(
+                    "{file}: record.folder: {e}; or leave record.folder out to keep nothing"
+                ))
+            }),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The file that says, after a restart in the air, that the vehicle was ours: where the service manager keeps what lives
+/// until the next boot, or beside the record.
+fn mark(args: &Args) -> Option<PathBuf> {
+    let runtime = std::env::var_os("RUNTIME_DIRECTORY").filter(|d| !d.is_empty());
+    args.out
+        .clone()
+        .or_else(|| runtime.map(PathBuf::from))
+        .map(|folder| folder.join("engaged"))
 }
 
 fn say(report: &LiveReport) {
@@ -143,15 +163,23 @@ fn check(args: &Args, settings: &Settings) -> Result<(), Failure> {
     let values = &settings.values;
     match values.camera.source {
         Some(CameraSource::World) => {}
-        Some(CameraSource::V4l) => {
+        Some(_) if args.engage_when_ready => {
             return refuse(format!(
-                "{file}: camera.source = \"v4l\": cameras of the board come with the onboard package; set \"world\" to fly \
-                 in simulation"
+                "--engage-when-ready: {file} sets another camera than camera.source = \"world\": only a simulated vehicle lands \
+                 by itself"
             ));
         }
+        Some(_) if values.camera.calibration.is_none() && values.camera.hfov_deg.is_none() => {
+            return refuse(format!(
+                "{file}: camera.calibration is not set: without a lens no pixel has a place on the ground; set the calibration \
+                 file, or camera.hfov_deg to advise only"
+            ));
+        }
+        Some(_) => {}
         None => {
             return refuse(format!(
-                "{file}: camera.source is not set: set it to \"world\" to fly in simulation"
+                "{file}: camera.source is not set: \"v4l\" for a camera of the board, \"pipe\" for a command's pictures, \
+                 \"world\" to fly in simulation"
             ));
         }
     }
@@ -168,81 +196,6 @@ fn check(args: &Args, settings: &Settings) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-fn parts(settings: &Settings) -> Result<Parts, Failure> {
-    let values = &settings.values;
-    let link = values.link.address.clone();
-    let link = link.ok_or_else(|| Failure::Input(anyhow!("link is not set")))?;
-    let world = match &values.camera.world {
-        Some(file) => World::load(file).map_err(Failure::input)?,
-        None => drawn::world(values.camera.world_seed),
-    };
-    let lens = lens(&values.camera)?;
-    let mount = &values.camera.mount;
-    let [forward, right, down] = mount.lever_arm_m;
-    let mount = CameraMount::from_roll_pitch_yaw(
-        mount.roll_deg.to_radians(),
-        mount.pitch_deg.to_radians(),
-        mount.yaw_deg.to_radians(),
-        Vec3::new(forward, right, down),
-    );
-    Ok(Parts {
-        link,
-        companion: companion(settings, &lens),
-        landing: values.landing.clone(),
-        segmenter: Box::new(model::load(None, settings)?),
-        camera: Camera::World(Box::new(WorldSpec {
-            world: Arc::new(world),
-            seed: values.camera.world_seed,
-            lens,
-            mount,
-            interval: seconds(1.0 / values.camera.rate_hz),
-            latency: seconds(values.camera.latency_ms / 1e3),
-            pictures: schedule::PICTURES,
-            sightings: None,
-        })),
-        clock: SystemClock::start(),
-    })
-}
-
-fn seconds(s: f64) -> Duration {
-    MonoTime::from_secs_f64(s).since(MonoTime::ZERO)
-}
-
-fn lens(camera: &CameraConfig) -> Result<CameraModel, Failure> {
-    let (width, height) = (camera.width_px, camera.height_px);
-    let Some(file) = &camera.calibration else {
-        let hfov_deg = camera.hfov_deg.unwrap_or(HFOV_DEG);
-        return CameraModel::from_hfov(width, height, hfov_deg).map_err(Failure::input);
-    };
-    CameraModel::load(file)
-        .map_err(Failure::input)?
-        .scaled_to(width, height)
-        .map_err(|e| Failure::Input(anyhow!("{}: {e}", file.display())))
-}
-
-fn companion(settings: &Settings, camera: &CameraModel) -> CompanionConfig {
-    let values = &settings.values;
-    let mut supervisor = values.supervisor.clone();
-    // What is rendered is rendered through the configured lens.
-    supervisor.camera_is_calibrated = true;
-    let angle = |size: u32, focal: f64| 2.0 * (0.5 * f64::from(size) / focal).atan().to_degrees();
-    let lens = FieldOfView {
-        horizontal_deg: angle(camera.width, camera.fx),
-        vertical_deg: angle(camera.height, camera.fy),
-    };
-    let landing = &values.landing;
-    supervisor.fit_to_camera(lens, landing.disc_radius_m(), landing.hazard.people_floor_m);
-    CompanionConfig {
-        supervisor,
-        telemetry: TelemetryConfig {
-            system_id: values.link.system_id,
-            flat_ground_sd_m: Some(PLANE_SD_M),
-            ..TelemetryConfig::default()
-        },
-        ..CompanionConfig::default()
-    }
 }
 
 /// SIGINT or SIGTERM asks for the end; a second one does not ask.

@@ -1,11 +1,13 @@
 //! The sections of the file, and the ranges of their values.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::autopilot::link::{Keyring, KeyringError, LinkAddress};
 use crate::autopilot::supervisor::{Authority, SupervisorConfig};
+use crate::camera::raw::RawFormat;
 use crate::landing::LandingConfig;
 
 /// As it stands in the file; every key is optional.
@@ -27,6 +29,37 @@ pub struct RawConfig {
     pub landing: LandingConfig,
     /// Who may command what, and when.
     pub supervisor: SupervisorConfig,
+    /// What is kept on disk.
+    pub record: RecordConfig,
+}
+
+/// What is kept on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordConfig {
+    /// The archive: each run writes decisions.jsonl and events.jsonl into a folder of its own in it. Relative to the
+    /// configuration file; without it, and without --out, nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// The most that the archive holds, megabytes: the oldest runs go when a new one begins.
+    pub quota_mb: u32,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            quota_mb: 500,
+        }
+    }
+}
+
+impl RecordConfig {
+    /// The quota, bytes.
+    #[must_use]
+    pub fn quota_bytes(&self) -> u64 {
+        u64::from(self.quota_mb) * 1_000_000
+    }
 }
 
 /// Which network flies.
@@ -81,15 +114,24 @@ pub enum CameraSource {
     World,
     /// A camera of the board (`Video4Linux`).
     V4l,
+    /// What a command writes, or standard input.
+    Pipe,
 }
 
 /// Which camera, its lens, and how it sits on the vehicle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CameraConfig {
-    /// Where pictures come from in flight: "world" (simulation).
+    /// Where pictures come from in flight: "v4l" (a device of the board), "pipe" (a command's output), "world" (simulation).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<CameraSource>,
+    /// v4l: the device.
+    pub device: PathBuf,
+    /// v4l and pipe: how the bytes of a picture are arranged: "yuyv", "nv12", "mjpeg", "grey"; v4l finds one out without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<RawFormat>,
+    /// pipe: program and arguments that write pictures to their standard output; empty: our own standard input.
+    pub command: Vec<String>,
     /// World file that is rendered, relative to the configuration file; without it, drawn ground.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub world: Option<PathBuf>,
@@ -97,9 +139,9 @@ pub struct CameraConfig {
     pub world_seed: u64,
     /// Pictures a second.
     pub rate_hz: f64,
-    /// Width of the pictures of the world camera, pixels.
+    /// Width of the pictures, pixels.
     pub width_px: u32,
-    /// Height of the pictures of the world camera, pixels.
+    /// Height of the pictures, pixels.
     pub height_px: u32,
     /// Horizontal field of view, degrees, of a lens without distortion (world camera: 70 without this and calibration).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,8 +149,10 @@ pub struct CameraConfig {
     /// Calibration file (ROS, `OpenCV` or Kalibr YAML); relative to the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<PathBuf>,
-    /// World camera: from a picture's exposure to its arrival, milliseconds.
+    /// From a picture's exposure to its arrival, milliseconds: of the world camera, and where a driver stamps nothing.
     pub latency_ms: f64,
+    /// v4l: controls that are set when the camera is opened, by the names of `v4l2-ctl --list-ctrls`.
+    pub controls: BTreeMap<String, i64>,
     /// How the camera sits on the vehicle.
     pub mount: MountConfig,
 }
@@ -117,6 +161,9 @@ impl Default for CameraConfig {
     fn default() -> Self {
         Self {
             source: None,
+            device: PathBuf::from("/dev/video0"),
+            format: None,
+            command: Vec::new(),
             world: None,
             world_seed: 1,
             rate_hz: 4.0,
@@ -125,6 +172,7 @@ impl Default for CameraConfig {
             hfov_deg: None,
             calibration: None,
             latency_ms: 60.0,
+            controls: BTreeMap::new(),
             mount: MountConfig::default(),
         }
     }
@@ -196,6 +244,13 @@ impl RawConfig {
                 0.0,
                 10.0,
                 "the ground kept free around it",
+            ),
+            (
+                "record.quota_mb",
+                f64::from(self.record.quota_mb),
+                1.0,
+                1e6,
+                "the megabytes that the disk can spare",
             ),
         ];
         own.into_iter()

@@ -1,5 +1,6 @@
 use super::*;
 use crate::autopilot::supervisor::Authority;
+use crate::camera::raw::RawFormat;
 
 fn parse(text: &str) -> Result<Settings, ConfigError> {
     Settings::parse(text, Path::new("/etc/alight/alight.toml"))
@@ -21,9 +22,11 @@ fn the_installed_file_names_every_key_and_sets_the_defaults() {
     full.link.signing_key_file = Some("k".into());
     full.link.signing_time_file = Some("t".into());
     full.camera.source = Some(CameraSource::World);
+    full.camera.format = Some(RawFormat::Nv12);
     full.camera.world = Some("w".into());
     full.camera.hfov_deg = Some(70.0);
     full.camera.calibration = Some("c".into());
+    full.record.folder = Some("r".into());
     full.vehicle = VehicleConfig {
         radius_m: Some(0.5),
         margin_m: Some(0.5),

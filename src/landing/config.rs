@@ -319,7 +319,7 @@ impl Default for MonitorConfig {
             motion_level: 30.0,
             motion_share: 0.01,
             motion_area_m2: 0.1,
-            motion_around_m: 6.0,
+            motion_around_m: 8.0,
             motion_max_age_s: 2.0,
             range_tolerance_m: 1.0,
             range_tolerance_share: 0.15,

@@ -100,6 +100,8 @@ pub struct Options {
     pub longest: Option<Duration>,
     /// Folder for `decisions.jsonl` and `events.jsonl`; it must exist.
     pub out: Option<PathBuf>,
+    /// The files there end when they hold so many bytes; 0: never.
+    pub record_limit: u64,
     /// The file that says, after a restart in the air, that the vehicle was ours.
     pub mark: Option<PathBuf>,
     /// Gets everything that went in and came out.

@@ -194,11 +194,11 @@ impl DecisionWriter {
         })
     }
 
-    /// Writes one line.
+    /// Writes one line; its length in bytes.
     ///
     /// # Errors
     /// `Write` when the disk refuses it.
-    pub fn append(&mut self, decision: &DecisionLine) -> Result<(), RecordError> {
+    pub fn append(&mut self, decision: &DecisionLine) -> Result<usize, RecordError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, decision)
             .map_err(std::io::Error::from)
@@ -206,7 +206,8 @@ impl DecisionWriter {
                 self.line.push(b'\n');
                 self.file.write_all(&self.line)
             })
-            .map_err(|e| RecordError::write(&self.path, e))
+            .map_err(|e| RecordError::write(&self.path, e))?;
+        Ok(self.line.len())
     }
 }
 

@@ -5,6 +5,7 @@
 //! had decided. Numbers are rounded to what they mean (millimetres, hundredths of pixels, four decimals of a belief);
 //! a number that is not finite is written as `null`.
 
+mod archive;
 mod campaign;
 mod decisions;
 mod flights;
@@ -13,6 +14,7 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
+pub use archive::begin_run;
 pub use campaign::{CampaignProvenance, CampaignSummary, DialectSummary, Failed, Rate};
 pub use decisions::{DecisionLine, DecisionWriter, OutcomeKind, SiteLine, SiteStateKind};
 pub use flights::{

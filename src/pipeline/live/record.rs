@@ -98,6 +98,8 @@ pub(super) struct Record {
     mark: Option<PathBuf>,
     /// The time of signatures is kept here, too.
     pub(super) keyring: Option<Keyring>,
+    /// Bytes that may still be written.
+    left: u64,
     /// Why a file is not complete: the first reason.
     trouble: Option<RecordError>,
 }
@@ -123,8 +125,14 @@ impl Record {
             events,
             mark,
             keyring: None,
+            left: u64::MAX,
             trouble: None,
         })
+    }
+
+    /// The files end when they hold so many bytes together; 0: never.
+    pub(super) fn limit(&mut self, bytes: u64) {
+        self.left = if bytes == 0 { u64::MAX } else { bytes };
     }
 
     /// Takes notes until all others have stopped and all is written. The first trouble goes to `unwritten`.
@@ -204,9 +212,20 @@ impl Record {
         let Some(writer) = &mut self.decisions else {
             return;
         };
-        if let Err(e) = writer.append(&DecisionLine::new(decision, source, latency)) {
-            self.decisions = None;
-            self.fails(e);
+        match writer.append(&DecisionLine::new(decision, source, latency)) {
+            Ok(bytes) => self.spend(bytes),
+            Err(e) => {
+                self.decisions = None;
+                self.fails(e);
+            }
+        }
+    }
+
+    /// So much is written. The quota ends the files: a disk that is full of decisions has no room for the next flight.
+    fn spend(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes as u64);
+        if self.left == 0 && self.events.take().is_some() | self.decisions.take().is_some() {
+            log::warn!("record.quota_mb: this run alone has filled it; its record ends here");
         }
     }
 
@@ -220,11 +239,14 @@ impl Record {
         };
         let written = serde_json::to_string(&line)
             .map_err(std::io::Error::from)
-            .and_then(|text| writeln!(file, "{text}"));
-        if let Err(source) = written {
-            let path = std::mem::take(path);
-            self.events = None;
-            self.fails(RecordError::Write { path, source });
+            .and_then(|text| writeln!(file, "{text}").map(|()| text.len() + 1));
+        match written {
+            Ok(bytes) => self.spend(bytes),
+            Err(source) => {
+                let path = std::mem::take(path);
+                self.events = None;
+                self.fails(RecordError::Write { path, source });
+            }
         }
     }
 
@@ -292,6 +314,19 @@ mod tests {
         assert!(!path.exists());
         std::fs::write(&path, b"\xff\xfe what").unwrap();
         assert_eq!(read_mark(&path), None);
+    }
+
+    #[test]
+    fn a_record_ends_at_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::create(Some(folder.path()), None).unwrap();
+        record.limit(100);
+        for _ in 0..50 {
+            let note = Note::Device(log::Level::Info, "a cable".to_owned());
+            record.take(MonoTime::ZERO, note);
+        }
+        let written = std::fs::metadata(folder.path().join("events.jsonl")).unwrap();
+        assert!((100..150).contains(&written.len()), "{}", written.len());
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Started {
         }
         let mut record = Record::create(options.out.as_deref(), options.mark)?;
         record.keyring = options.keyring;
+        record.limit(options.record_limit);
         let (mut started, loose) = Self::empty(parts.clock);
         let questions = bounded(QUESTIONS);
         let (source, lens, mount) = started.source(parts.camera, &questions.0);
