@@ -14,6 +14,7 @@ pub mod commands;
 pub mod companion;
 pub mod decode;
 pub mod encode;
+pub mod examine;
 pub mod framing;
 pub mod link;
 pub mod modes;

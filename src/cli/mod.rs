@@ -1,6 +1,7 @@
 //! The subcommands: what was typed -> what it means -> the library. The only room that prints.
 
 mod bench;
+mod doctor;
 mod failure;
 mod logging;
 mod model;
@@ -35,6 +36,8 @@ Examples:
       what every pixel is
   alight sim --flights 20 --segmenter noisy --out out/flights
       land twenty times in simulation
+  alight doctor --config /etc/alight/alight.toml
+      is everything ready to fly?
   alight bench
       how fast this machine is
 
@@ -50,6 +53,8 @@ enum Command {
     Segment(segment::Args),
     /// Fly closed-loop landings against a simulated autopilot.
     Sim(sim::Args),
+    /// Check everything before a flight: network, camera, link, autopilot, board.
+    Doctor(doctor::Args),
     /// Measure the latency of every stage on this machine.
     Bench(bench::Args),
     /// Print a completion script for a shell.
@@ -76,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Segment(args) => segment::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "alight", &mut std::io::stdout());

@@ -1,6 +1,6 @@
 //! `alight run`: the onboard service.
 
-mod parts;
+pub(super) mod parts;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -46,7 +46,11 @@ pub(super) fn of(settings: &Settings) -> Result<Parts, Failure> {
     })
 }
 
-fn camera(
+/// Opens the configured camera.
+///
+/// # Errors
+/// Exit code 2, as [`of`].
+pub(in crate::cli) fn camera(
     camera: &CameraConfig,
     lens: CameraModel,
     clock: &SystemClock,
@@ -131,7 +135,11 @@ fn seconds(s: f64) -> Duration {
     MonoTime::from_secs_f64(s).since(MonoTime::ZERO)
 }
 
-fn lens(camera: &CameraConfig) -> Result<CameraModel, Failure> {
+/// The configured lens, at the size of the camera's pictures.
+///
+/// # Errors
+/// Exit code 2: file and reason.
+pub(in crate::cli) fn lens(camera: &CameraConfig) -> Result<CameraModel, Failure> {
     let (width, height) = (camera.width_px, camera.height_px);
     let Some(file) = &camera.calibration else {
         let hfov_deg = camera.hfov_deg.unwrap_or(HFOV_DEG);

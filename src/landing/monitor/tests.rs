@@ -186,7 +186,7 @@ fn with_walker(east_px: u32) -> RgbImage {
 #[case::watched(76, true, &[MonitorReason::MotionAround])]
 #[case::not_on_the_way_there(76, false, &[])]
 #[case::beside_it(38, false, &[MonitorReason::Motion])]
-#[case::too_far(110, true, &[])]
+#[case::too_far(135, true, &[])]
 fn whoever_walks_around_the_disc_is_seen(
     #[case] east_px: u32,
     #[case] is_watched: bool,

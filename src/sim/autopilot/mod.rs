@@ -15,7 +15,7 @@
 //! assert!(!bytes.is_empty() && !autopilot.truth().is_landed);
 //! ```
 //!
-//! What it is not: a model of motors, of the estimator's inner life or of parameters over the link. The frame of its
+//! What it is not: a model of motors, of the estimator's inner life or of parameters that can be set over the link. The frame of its
 //! estimate and the truth differ by an error that [`Noise`] describes; what it reports is the estimate, [`Truth`] is what
 //! the world sees.
 
@@ -24,6 +24,7 @@ mod config;
 mod faults;
 mod flight;
 mod modes;
+mod parameters;
 mod precland;
 mod px4;
 mod receive;

@@ -14,6 +14,8 @@ use crate::vehicle::Mode;
 
 /// `param2` of `MAV_CMD_COMPONENT_ARM_DISARM` that stops the motors in the air.
 const FORCE: f32 = 21_196.0;
+/// `AUTOPILOT_VERSION`, which is sent only when it is asked for.
+const VERSION: u32 = 148;
 /// Frames of a setpoint.
 const GLOBAL: [u8; 2] = [0, 5];
 const GLOBAL_RELATIVE: [u8; 2] = [3, 6];
@@ -60,6 +62,9 @@ impl SimAutopilot {
                 let wish = self.global_wish(c);
                 self.flight.guide(wish, &self.estimate, self.now);
             }
+            M::PARAM_REQUEST_READ(c) if self.is_for_us(c.target_system, c.target_component) => {
+                self.report_parameter(c);
+            }
             M::LANDING_TARGET(c) => self.take_target(c),
             M::TIMESYNC(c) => self.take_time(received, c.tc1, c.ts1),
             _ => {}
@@ -104,6 +109,10 @@ impl SimAutopilot {
             ),
             C::MAV_CMD_REQUEST_MESSAGE => {
                 let id = p1 as u32;
+                if id == VERSION {
+                    self.report_version();
+                    return R::MAV_RESULT_ACCEPTED;
+                }
                 let is_known = self.streams.has(id) && id != id::TIMESYNC;
                 if is_known {
                     self.report(id);

@@ -124,15 +124,15 @@ fn the_stream_of_a_committed_landing_ends_with_an_explicit_abort() {
 fn it_goes_below_the_commit_height_after_a_look_at_who_moves_around() {
     let mut b = reach("descending");
     let [commit_m, ..] = b.supervisor.heights_m();
-    b.until("the last look", 60.0, |b| b.height_m() < commit_m + 2.6);
+    b.until("the last look", 60.0, |b| b.height_m() < commit_m + 4.6);
     let from = b.t;
     b.run(4.0);
-    // Somebody in a single frame: the six seconds begin again, and nothing is given up.
+    // Somebody in a single frame: the ten seconds begin again, and nothing is given up.
     b.said = Said::MotionAround;
     b.run(0.3);
     b.said = Said::Go;
     b.until("committed", 20.0, |b| b.phase() == Phase::Committed);
-    assert!(b.t - from > 4.3 + 6.0, "{}", b.t - from);
+    assert!(b.t - from > 4.3 + 10.0, "{}", b.t - from);
     assert_eq!(b.supervisor.tally().holds, 0);
 }
 
@@ -165,10 +165,10 @@ fn below_the_commit_height_silence_stops_it_in_guided() {
     b.until("committed", 60.0, |b| b.phase() == Phase::Committed);
     assert_eq!(b.mode, Mode::Guided);
     b.has_frames = false;
-    b.run(0.9);
     let height_m = b.height_m();
-    b.until("hold", 1.0, |b| b.mode == Mode::Hold);
-    assert!(b.height_m() > height_m - 1.5, "{}", b.height_m());
+    // The last GO may be half a second old already.
+    b.until("hold", 1.9, |b| b.mode == Mode::Hold);
+    assert!(b.height_m() > height_m - 2.0, "{}", b.height_m());
 }
 
 #[test]
@@ -422,9 +422,13 @@ fn what_takes_the_vehicle_is_asked_for_when_a_heartbeat_has_just_come(
     b.offer = Some((4.0, -3.0));
     b.run(2.1);
     b.requests.push(Request::Start);
-    let ages = ages_of_requests(&mut b, 90.0);
+    let ages = ages_of_requests(&mut b, 140.0);
     for mode in [Mode::Guided, landing] {
-        assert!(ages.iter().any(|(m, _)| *m == mode), "{mode:?}: {ages:?}");
+        assert!(
+            ages.iter().any(|(m, _)| *m == mode),
+            "{mode:?}: {ages:?}\n{}",
+            b.tail()
+        );
     }
     assert!(ages.iter().all(|(_, age_s)| *age_s < 0.06), "{ages:?}");
     assert_eq!(b.phase(), Phase::Landed, "{}", b.tail());
