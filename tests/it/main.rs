@@ -19,6 +19,9 @@ mod live;
 /// Registration of real and drawn pictures.
 #[cfg(test)]
 mod odometry;
+/// The service, and what looks after it.
+#[cfg(test)]
+mod service;
 /// Closed-loop flights in virtual time.
 #[cfg(test)]
 mod sim;

@@ -13,6 +13,8 @@ use super::state::{Aborted, After, Committed, Descending, State};
 use super::target::{Target, Word};
 use super::voice::{At, Orders};
 
+/// A vehicle that has come to the land height is above it again from here on, metres.
+const CLEARLY_HIGHER_M: f64 = 1.0;
 /// Without a heartbeat no hold can be asked for; so long it is waited for, seconds.
 const SILENCE_S: f64 = 60.0;
 
@@ -52,6 +54,7 @@ impl Supervisor {
             let reason = Reason::ModeRefused(mode);
             return self.transition_to_aborted(reason, After::HandBack, f, orders);
         }
+        s.is_down = self.is_down(s.is_down, height);
         self.state = State::Committed(s);
         if let (true, true, Ok(place)) = (is_go, self.may_glide(&s, height), f.place) {
             // Aimed a little lower, it comes to the land height without slowing down.
@@ -80,15 +83,22 @@ impl Supervisor {
         }
     }
 
-    /// Above the land height, by a measured one, it still goes down by gates: where they are the last word silence stops the
-    /// vehicle, and it comes down faster than LAND does.
+    /// Whether it has come to the land height, by a measured one; once there it has, until it is clearly higher: a vehicle that
+    /// bobs about this height would else be told to go down and to wait for LAND in turn, and the heartbeat that LAND waits
+    /// for might always come in the wrong one.
+    fn is_down(&self, was_down: bool, height: Option<Height>) -> bool {
+        let limit_m = self.land_m + if was_down { CLEARLY_HIGHER_M } else { 0.0 };
+        !height.is_some_and(|h| h.is_measured && h.low_m > limit_m)
+    }
+
+    /// Above the land height it still goes down by gates: where they are the last word silence stops the vehicle, and it comes
+    /// down faster than LAND does.
     fn may_glide(&self, s: &Committed, height: Option<Height>) -> bool {
         let is_guided = self.grip.is_some_and(|g| g.is_shown(Mode::Guided));
-        let is_high = height.is_some_and(|h| h.is_measured && h.low_m > self.land_m);
         // So low that the picture does not hold the disc whenever the vehicle leans: the last GO is for LAND.
         let is_blinded =
             s.target.word == Word::Unseen && height.is_some_and(|h| h.metres <= self.blind_m);
-        is_guided && is_high && !is_blinded && !s.is_low
+        is_guided && !s.is_down && !is_blinded && !s.is_low
     }
 
     /// Below the blind height silence is no reason to stop, for a while after the last GO.
@@ -120,6 +130,7 @@ impl Supervisor {
                 gate: s.gate,
                 down_m: place.position.down(),
                 is_low: false,
+                is_down: false,
             },
             f,
             orders,

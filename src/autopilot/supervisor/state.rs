@@ -137,6 +137,8 @@ pub(super) struct Committed {
     pub(super) down_m: f64,
     /// Has been below the blind height.
     pub(super) is_low: bool,
+    /// Has come down to the land height: the landing mode is asked for.
+    pub(super) is_down: bool,
 }
 
 /// On the way to a verified hold.
