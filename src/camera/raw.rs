@@ -142,6 +142,26 @@ pub fn decode_into(
     Ok(())
 }
 
+/// The other way round: what a camera would deliver of a picture, for simulated ones. `out` is written over. The width
+/// must be even.
+pub fn yuyv_from_rgb(picture: &RgbImage, out: &mut Vec<u8>) {
+    out.clear();
+    for pair in picture.as_raw().chunks_exact(6) {
+        let &[r0, g0, b0, r1, g1, b1] = pair else {
+            continue;
+        };
+        let luma = |r: u8, g: u8, b: u8| {
+            16 + ((66 * i32::from(r) + 129 * i32::from(g) + 25 * i32::from(b) + 128) >> 8)
+        };
+        let half = |a: u8, b: u8| (i32::from(a) + i32::from(b)) / 2;
+        let (r, g, b) = (half(r0, r1), half(g0, g1), half(b0, b1));
+        let u = 128 + ((-38 * r - 74 * g + 112 * b + 128) >> 8);
+        let v = 128 + ((112 * r - 94 * g - 18 * b + 128) >> 8);
+        let four = [luma(r0, g0, b0), u, luma(r1, g1, b1), v];
+        out.extend(four.map(|x| x.clamp(0, 255) as u8));
+    }
+}
+
 fn yuyv(bytes: &[u8], stride: usize, width: usize, out: &mut RgbImage) {
     for (row, out) in bytes.chunks(stride).zip(out.chunks_exact_mut(3 * width)) {
         for (four, out) in row.chunks_exact(4).zip(out.chunks_mut(6)) {
@@ -295,6 +315,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_simulated_camera_delivers_what_is_decoded() {
+        let drawn = RgbImage::from_fn(64, 8, |x, y| {
+            image::Rgb([(4 * (x / 2)) as u8, (30 * y) as u8, (255 - 3 * x) as u8])
+        });
+        let (mut bytes, mut out) = (Vec::new(), RgbImage::new(64, 8));
+        yuyv_from_rgb(&drawn, &mut bytes);
+        decode_into(RawFormat::Yuyv, &bytes, 0, &mut out).unwrap();
+        let error = drawn
+            .iter()
+            .zip(out.iter())
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        // Two pixels share their colour.
+        assert!(error <= Some(8), "{error:?}");
     }
 
     #[test]

@@ -3,13 +3,11 @@
 pub(super) mod parts;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{Failure, model, output};
+use super::{Failure, interrupted, model, output};
 use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::Authority;
 use crate::config::{CameraSource, Settings};
@@ -196,18 +194,6 @@ fn check(args: &Args, settings: &Settings) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// SIGINT or SIGTERM asks for the end; a second one does not ask.
-fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(Failure::working)?;
-    }
-    Ok(stop)
 }
 
 #[cfg(test)]

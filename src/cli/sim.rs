@@ -2,7 +2,9 @@
 
 mod campaign;
 mod live;
+mod serve;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,8 @@ Examples:
       a campaign over all cores; both autopilots in turn
   alight sim --flights 50 --segmenter noisy --faults random --out out/faults
   alight sim --world yard.toml --flights 4 --out out/yard
+  alight sim --serve 127.0.0.1:5762 --seed 4 --out out/served
+      a vehicle in real time, for alight run with link = \"tcp:127.0.0.1:5762\"
 
 Segmenters: `network` runs the network on the rendered picture; `truth` is told the truth; `noisy` is the truth with the
 network's own measured errors, in patches that stay, and people missed whole.
@@ -98,6 +102,13 @@ pub(super) struct Args {
     /// Print `summary.json` on standard output.
     #[arg(long)]
     json: bool,
+    /// Fly nothing: serve one simulated vehicle in real time at this address (TCP), until interrupted, and write what it does
+    /// to `flown.jsonl`.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["flights", "faults", "threads", "json"])]
+    serve: Option<SocketAddr>,
+    /// With --serve: what its camera sees, four raw YUYV pictures a second, to whoever calls this address (TCP).
+    #[arg(long, value_name = "HOST:PORT", requires = "serve")]
+    serve_frames: Option<SocketAddr>,
     /// Network: an ONNX file with its manifest (.toml) beside it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -143,6 +154,9 @@ impl SegmenterArg {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan::of(args)?;
     let out = output::folder(&args.out)?;
+    if let Some(link) = args.serve {
+        return serve::serve_one(&plan, &out, link, args.serve_frames);
+    }
     if plan.flights == 1 {
         live::fly_one(&plan, &out, args.json)
     } else {

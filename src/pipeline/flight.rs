@@ -435,7 +435,9 @@ impl<'a> Flight<'a> {
     }
 }
 
-fn sim_config(spec: &FlightSpec) -> SimConfig {
+/// The vehicle of a flight, at its start.
+#[must_use]
+pub fn sim_config(spec: &FlightSpec) -> SimConfig {
     let s = &spec.start;
     SimConfig {
         start: Vec3::new(s.north_m, s.east_m, -s.height_m),
