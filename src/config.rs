@@ -27,7 +27,7 @@ use crate::landing;
 pub use crate::landing::LandingConfig;
 pub use sections::{
     CameraConfig, CameraSource, LinkConfig, ModelConfig, MountConfig, RawConfig, RecordConfig,
-    VehicleConfig,
+    SystemConfig, VehicleConfig,
 };
 
 /// Why a configuration was refused.

@@ -67,13 +67,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         longest,
         mark: mark(args),
         record_limit: settings.values.record.quota_bytes(),
+        real_time: settings.values.system.realtime,
         out,
         tape: None,
         keyring,
     };
     let stop = interrupted()?;
     log::info!("{}: mode {:?}", parts.link, settings.values.mode);
-    let report = live::run(parts, options, &stop).map_err(Failure::working)?;
+    let report = live::run(parts, options, &stop).map_err(|e| match e {
+        live::LiveError::RealTime(_) => Failure::input(e),
+        other => Failure::working(other),
+    })?;
     say(&report);
     verdict(report)
 }

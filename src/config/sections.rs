@@ -9,6 +9,7 @@ use crate::autopilot::link::{Keyring, KeyringError, LinkAddress};
 use crate::autopilot::supervisor::{Authority, SupervisorConfig};
 use crate::camera::raw::RawFormat;
 use crate::landing::LandingConfig;
+use crate::pipeline::live::RealTime;
 
 /// As it stands in the file; every key is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,16 @@ pub struct RawConfig {
     pub supervisor: SupervisorConfig,
     /// What is kept on disk.
     pub record: RecordConfig,
+    /// What is asked of the board.
+    pub system: SystemConfig,
+}
+
+/// What is asked of the board.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SystemConfig {
+    /// Real-time priorities and locked memory.
+    pub realtime: RealTime,
 }
 
 /// What is kept on disk.

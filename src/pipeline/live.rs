@@ -24,6 +24,7 @@ mod computer;
 mod control;
 mod counts;
 mod latest;
+mod realtime;
 mod record;
 mod service;
 mod stages;
@@ -42,6 +43,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 pub use counts::{CountsReport, LatencyReport};
+pub use realtime::RealTime;
 pub use status::Status;
 pub use tape::{TapeEntry, TapedDecision};
 
@@ -108,6 +110,8 @@ pub struct Options {
     pub tape: Option<Sender<TapeEntry>>,
     /// Keeps the time of signatures over a restart.
     pub keyring: Option<Keyring>,
+    /// Whether threads that speak with the autopilot come first, and memory is locked.
+    pub real_time: RealTime,
 }
 
 /// Why it ended.
@@ -161,6 +165,9 @@ pub enum LiveError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Real time is required, and the system refuses it.
+    #[error("system.realtime = \"required\": {0}; or set \"auto\" to run without on the bench")]
+    RealTime(String),
     /// Nothing but a simulated camera may start by itself.
     #[error("only a world camera may start a landing by itself")]
     EngagesWithRealCamera,

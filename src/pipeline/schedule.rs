@@ -17,6 +17,14 @@
 
 use std::time::Duration;
 
+/// Real-time priorities (`SCHED_FIFO`, 1 to 99), where the system grants them: who speaks with the autopilot comes before
+/// who looks, and nothing that computes for long is among them, or a full network would starve the board.
+pub const CONTROL_PRIORITY: u8 = 40;
+/// Of both threads of the link.
+pub const LINK_PRIORITY: u8 = 35;
+/// Of the camera: it only takes and stamps.
+pub const CAMERA_PRIORITY: u8 = 30;
+
 /// The supervisor is stepped at least this often.
 pub const CONTROL_TICK: Duration = Duration::from_millis(50);
 /// Every wait of a thread for its next piece of work ends after this, so that a stop is seen.

@@ -39,7 +39,7 @@ const TABLE: [(&str, &[&str]); 18] = [
         ],
     ),
     // Settings are made of the stages' own.
-    ("config", &["autopilot", "camera", "landing"]),
+    ("config", &["autopilot", "camera", "landing", "pipeline"]),
     (
         "cli",
         &[

@@ -20,7 +20,7 @@ use super::record::{Note, Notes, Record, read_mark};
 use super::stages::{self, Segmented};
 use super::status::Status;
 use super::tape::Tape;
-use super::{Camera, Common, Failure, LiveError, Options, Parts, wire};
+use super::{Camera, Common, Failure, LiveError, Options, Parts, realtime, wire};
 use crate::autopilot::companion::Companion;
 use crate::autopilot::link;
 use crate::autopilot::report::Computer;
@@ -47,6 +47,8 @@ pub(super) struct Started {
     pub(super) unwritten: Receiver<RecordError>,
     threads: Vec<(Stage, JoinHandle<()>)>,
     to_failures: Sender<Failure>,
+    /// Stages take the priorities of the schedule.
+    is_real_time: bool,
 }
 
 /// The ends that the threads take.
@@ -71,7 +73,9 @@ impl Started {
         let mut record = Record::create(options.out.as_deref(), options.mark)?;
         record.keyring = options.keyring;
         record.limit(options.record_limit);
+        let is_real_time = realtime::prepare(options.real_time)?;
         let (mut started, loose) = Self::empty(parts.clock);
+        started.is_real_time = is_real_time;
         let questions = bounded(QUESTIONS);
         let (source, lens, mount) = started.source(parts.camera, &questions.0);
         let decider = Decider::new(Landing::new(parts.landing)?, lens, mount);
@@ -126,6 +130,7 @@ impl Started {
             unwritten,
             threads: Vec::with_capacity(Stage::ALL.len()),
             to_failures,
+            is_real_time: false,
         };
         let loose = Loose {
             notes,
@@ -234,9 +239,13 @@ impl Started {
     ) -> Result<(), LiveError> {
         let (common, failures) = (self.common.clone(), self.to_failures.clone());
         common.watch.turn(stage, common.clock.now());
+        let is_real_time = self.is_real_time;
         let thread = Builder::new()
             .name(stage.name().to_owned())
             .spawn(move || {
+                if is_real_time {
+                    realtime::enter(stage);
+                }
                 let done = catch_unwind(AssertUnwindSafe(|| work(&common)));
                 let why = match done {
                     Err(panic) => format!("panicked: {}", words(panic.as_ref())),
