@@ -129,7 +129,7 @@ pub struct SplitArgs {
     #[arg(long, default_value_t = 0.1)]
     pub share: f32,
     /// Descriptor distance (0 to 2) below which two pictures are one scene.
-    #[arg(long, default_value_t = 0.35)]
+    #[arg(long, default_value_t = crate::data::fold::SCENE_THRESHOLD)]
     pub threshold: f32,
     /// Seed of the draw.
     #[arg(long, default_value_t = 1)]

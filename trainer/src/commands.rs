@@ -65,6 +65,11 @@ fn split(args: &cli::SplitArgs) -> Result<()> {
         fold.scenes.len(),
         fold.nearest_across
     );
+    let leak = data::fold::random_leak(&cache, args.share, args.threshold, args.seed)?;
+    log::info!(
+        "a random split of this size would leak: {:.0} % of its held-out pictures have a picture of the same scene in the rest",
+        100.0 * leak
+    );
     std::fs::write(&args.out, serde_json::to_string_pretty(&fold)? + "\n")
         .with_context(|| format!("cannot write {}", args.out.display()))
 }

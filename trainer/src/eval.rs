@@ -1,6 +1,7 @@
 //! Scores a model on a list of pictures through the runtime's own inference: the same manifest, preprocessing, tract and
 //! calibration as in flight.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ use anyhow::{Result, ensure};
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use crate::data::cache::Sample;
+use crate::data::fold::{SCENE_THRESHOLD, descriptor, groups};
+use crate::objects::{Judged, LEAST_PX, ObjectScore, Objects, Share};
 use crate::scores::{Confusion, LandableScores, OperatingPoint, PERSON, landable_classes};
 
 /// Recalls of landable ground at which the false-positive rate is told.
@@ -42,6 +46,16 @@ pub struct Scores {
     pub landable_at_threshold: OperatingPoint,
     /// Landable or not, at the highest thresholds that reach certain recalls.
     pub landable_at_recall: Vec<OperatingPoint>,
+    /// Expected calibration error of P(landable): the mean distance between what is believed and what is true, in
+    /// twentieths of the probability, weighted by pixels.
+    #[serde(default)]
+    pub landable_calibration_error: f64,
+    /// How many scenes the pictures belong to, as the fold's method joins them.
+    #[serde(default)]
+    pub scenes: usize,
+    /// By kind of object, at the manifest's threshold.
+    #[serde(default)]
+    pub objects: Vec<ObjectScore>,
     /// By class.
     pub classes: Vec<ClassScore>,
 }
@@ -73,10 +87,20 @@ pub fn score(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> R
     let mut map = SegmentationMap::default();
     let mut confusion = Confusion::new(SEMANTIC_DRONE.len());
     let mut landable = LandableScores::default();
+    let mut objects = Objects::default();
+    let mut descriptors = Vec::new();
+    let threshold = files.manifest.output.landable_threshold;
     let mut pictures = 0;
     for pair in pairs {
         let (picture, truth) = pair?;
         let (w, h) = (truth.width() as usize, truth.height() as usize);
+        let sample = Sample {
+            width: w,
+            height: h,
+            picture: picture.as_raw(),
+            mask: truth.as_raw(),
+        };
+        descriptors.push(descriptor(&sample, SEMANTIC_DRONE.len()));
         segmenter.segment(&frame(picture, pictures), &mut map)?;
         let classes = map.classes_at(w, h);
         let on = map.landable_at(w, h);
@@ -84,11 +108,26 @@ pub fn score(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> R
             confusion.add(t, c);
             landable.add(t, p);
         }
+        let judged = Judged {
+            size: (w, h),
+            truth: truth.as_raw(),
+            classes: &classes,
+            landable: &on,
+        };
+        objects.add(&judged, threshold);
         pictures += 1;
     }
     ensure!(pictures > 0, "empty split: no picture to score");
-    let threshold = f64::from(files.manifest.output.landable_threshold);
-    Ok(summary(files, pictures, &confusion, (&landable, threshold)))
+    let scenes = groups(&descriptors, SCENE_THRESHOLD);
+    let mut scores = summary(
+        files,
+        pictures,
+        &confusion,
+        (&landable, f64::from(threshold)),
+    );
+    scores.objects = objects.scores(&scenes);
+    scores.scenes = scenes.iter().collect::<BTreeSet<_>>().len();
+    Ok(scores)
 }
 
 /// A still picture as a frame.
@@ -130,8 +169,33 @@ fn summary(
         person_called_landable: confusion.called(usize::from(PERSON), &on),
         landable_at_threshold: landable.at(threshold),
         landable_at_recall: RECALLS.iter().map(|&r| landable.at_recall(r)).collect(),
+        landable_calibration_error: landable.calibration_error(),
+        scenes: 0,
+        objects: Vec::new(),
         classes,
     }
+}
+
+fn object_line(o: &ObjectScore) -> String {
+    let share = |s: &Share| format!("{} of {}", s.count, s.of);
+    let sizes = o.by_size.iter().map(|(from, to, s)| {
+        let to = if *to == usize::MAX {
+            "on".to_owned()
+        } else {
+            to.to_string()
+        };
+        format!("{from} to {to}: {}", share(s))
+    });
+    let percent = 100.0 * o.found.count as f64 / o.found.of.max(1) as f64;
+    format!(
+        "{}, {LEAST_PX} px across or more: {} found = {percent:.1} % (95 % by scene: {:.1} to {:.1}); {}; {:.2} false alarms a picture",
+        o.kind,
+        share(&o.found),
+        100.0 * o.found.low,
+        100.0 * o.found.high,
+        sizes.collect::<Vec<_>>().join(", "),
+        o.false_alarms
+    )
 }
 
 impl Scores {
@@ -161,6 +225,14 @@ impl Scores {
                 "landable ({note}P >= {:.3}): recall {:.4}, false-positive rate {:.4}, person pixels called landable {:.4}",
                 p.threshold, p.recall, p.false_positive_rate, p.person_called_landable
             );
+        }
+        let _ = writeln!(
+            t,
+            "P(landable): calibration error {:.4}; {} scenes",
+            self.landable_calibration_error, self.scenes
+        );
+        for o in &self.objects {
+            let _ = writeln!(t, "{}", object_line(o));
         }
         let _ = writeln!(
             t,

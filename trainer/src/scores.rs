@@ -154,6 +154,29 @@ impl LandableScores {
         }
     }
 
+    /// Expected calibration error: the mean distance, weighted by pixels, between the probability and the share that is
+    /// landable in truth, in twenty equal steps (Naeini et al., AAAI 2015).
+    #[must_use]
+    pub fn calibration_error(&self) -> f64 {
+        const STEPS: usize = 20;
+        let mut steps = [(0.0, 0.0, 0.0); STEPS];
+        for (bin, (on, off)) in self.landable.iter().zip(&self.danger).enumerate() {
+            let step = (bin * STEPS / BINS).min(STEPS - 1);
+            if let Some((pixels, believed, landable)) = steps.get_mut(step) {
+                let n = (on + off) as f64;
+                *pixels += n;
+                *believed += n * (bin as f64 + 0.5).min(BINS as f64) / BINS as f64;
+                *landable += *on as f64;
+            }
+        }
+        let all: f64 = steps.iter().map(|(pixels, ..)| pixels).sum();
+        let off: f64 = steps
+            .iter()
+            .map(|(_, believed, landable)| (believed - landable).abs())
+            .sum();
+        off / all.max(1.0)
+    }
+
     /// The rates at a threshold (rounded down to a whole step).
     #[must_use]
     pub fn at(&self, threshold: f64) -> OperatingPoint {
@@ -221,6 +244,20 @@ mod tests {
         let all = s.at(0.0);
         assert_eq!((all.recall, all.false_positive_rate), (1.0, 1.0));
         assert!(s.at(0.2).person_called_landable > 0.3);
+    }
+
+    #[test]
+    fn what_is_believed_at_seventy_percent_and_true_at_forty_is_off_by_thirty() {
+        let mut s = LandableScores::default();
+        for i in 0..10 {
+            s.add(if i < 4 { 3 } else { 9 }, 0.7);
+        }
+        assert!((s.calibration_error() - 0.3).abs() < 0.01);
+        let mut right = LandableScores::default();
+        for i in 0..10 {
+            right.add(if i < 7 { 3 } else { 9 }, 0.7);
+        }
+        assert!(right.calibration_error() < 0.01);
     }
 
     #[test]

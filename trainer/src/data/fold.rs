@@ -34,6 +34,9 @@ pub struct Fold {
     pub scenes: Vec<Vec<String>>,
 }
 
+/// Pictures nearer than this are one scene, unless somebody says otherwise.
+pub const SCENE_THRESHOLD: f32 = 0.35;
+
 const COLOUR_BINS: usize = 64;
 
 /// The square roots of the colour and class shares of a picture.
@@ -147,6 +150,38 @@ pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<
     })
 }
 
+/// What a random split of the same size would leak: the share of its held-out pictures with a picture of the same scene in the
+/// rest, as the mean of a hundred draws. A network is then asked about ground that it was trained on.
+///
+/// # Errors
+/// As [`hold_out`].
+pub fn random_leak(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<f64> {
+    const DRAWS: usize = 100;
+    ensure!(
+        share > 0.0 && share < 1.0,
+        "the held-out share must lie between 0 and 1, not {share}"
+    );
+    let classes = usize::from(cache.index.classes);
+    let descriptors: Vec<Vec<f32>> = (0..cache.len())
+        .filter_map(|i| Some(descriptor(&cache.sample(i)?, classes)))
+        .collect();
+    Ok(leak(&groups(&descriptors, threshold), share, seed, DRAWS))
+}
+
+fn leak(group: &[usize], share: f32, seed: u64, draws: usize) -> f64 {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut order: Vec<usize> = group.to_vec();
+    let held = ((share * group.len() as f32).ceil() as usize).clamp(1, group.len().max(1));
+    let (mut leaked, mut all) = (0, 0);
+    for _ in 0..draws {
+        order.shuffle(&mut random);
+        let (held, rest) = order.split_at(held.min(order.len()));
+        leaked += held.iter().filter(|g| rest.contains(g)).count();
+        all += held.len();
+    }
+    leaked as f64 / all.max(1) as f64
+}
+
 fn nearest_across(descriptors: &[Vec<f32>], held: &[usize]) -> f32 {
     let mut nearest = f32::INFINITY;
     for (i, a) in descriptors.iter().enumerate() {
@@ -204,6 +239,16 @@ mod tests {
     use super::*;
     use crate::data::cache::CacheWriter;
     use image::{GrayImage, Luma, Rgb, RgbImage};
+
+    #[test]
+    fn a_random_split_leaks_scenes_of_several_pictures() {
+        let alone: Vec<usize> = (0..40).collect();
+        assert!(leak(&alone, 0.1, 1, 50).abs() < 1e-12);
+        let pairs: Vec<usize> = (0..40).map(|i| i / 2).collect();
+        // The other one of a pair is in the rest with nine tenths.
+        assert!((leak(&pairs, 0.1, 1, 200) - 36.0 / 39.0).abs() < 0.05);
+        assert!((leak(&[7; 40], 0.1, 1, 5) - 1.0).abs() < 1e-12);
+    }
 
     /// Twelve scenes of three pictures each: a scene has a colour of its own, its pictures differ a little.
     fn cache(folder: &std::path::Path) -> Cache {
