@@ -66,7 +66,7 @@ SHELL = """\
 DefaultDependencies=no
 After=local-fs.target systemd-udevd.service
 [Service]
-ExecStart=/bin/sh -c 'until [ -e /dev/virtio-ports/shell ]; do sleep 0.2; done; exec /bin/bash </dev/virtio-ports/shell >/dev/virtio-ports/shell 2>&1'
+ExecStart=/bin/sh -c 'until [ -e /dev/virtio-ports/shell ]; do sleep 0.2; done; exec /bin/bash 0<>/dev/virtio-ports/shell >&0 2>&1'
 Restart=always
 """
 
@@ -189,7 +189,7 @@ class Shell:
     def __call__(self, command, timeout=120, check=True):
         self.count += 1
         mark = f"=done-{self.count}="
-        self.socket.sendall(f"{{ {command}\n}} 2>&1 </dev/null; echo; echo {mark}$?=\n".encode())
+        self.socket.sendall(f"{{ {command}\n}} 2>&1 </dev/null; code=$?; echo; echo {mark}$code=\n".encode())
         found = re.compile(re.escape(mark).encode() + rb"(\d+)=\n")
         deadline = time.monotonic() + timeout
         while not (hit := found.search(self.pending)):
@@ -286,7 +286,7 @@ def boot(args, cache, tree):
     return subprocess.Popen(
         ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1500", "-display", "none",
          "-no-reboot", "-kernel", str(next((tree / "boot").glob("vmlinuz-*"))), "-initrd", str(cache / "initrd.img"),
-         "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=0 mitigations=off",
+         "-append", "console=ttyS0 root=/dev/vda rw quiet mitigations=off systemd.journald.forward_to_console=1",
          "-drive", f"file={cache}/disk.img,format=raw,if=virtio,cache=unsafe", "-serial", f"file:{args.out}/console.log",
          "-qmp", f"unix:{args.out}/qmp.sock,server=on,wait=off", *chardev,
          "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=shell,name=shell",
@@ -427,7 +427,7 @@ def main():
         monitor = Monitor(args.out / "qmp.sock")
         steps("a shell in the machine", lambda: shell("uname -r", 300))
         steps("boot", lambda: until("multi-user.target", 300, lambda: (
-            shell("systemctl is-active multi-user.target", check=False) == "active" and shell("systemctl --failed --no-legend; uptime -p"))))
+            shell("systemctl is-active multi-user.target", check=False) == "active" and [shell("systemctl --failed --no-legend"), shell("cat /proc/uptime")])))
         acceptance(args, steps, shell, monitor)
         (args.out / "journal.txt").write_text(shell("journalctl --namespace='*' --no-pager | tail -n 3000", 120, check=False))
     finally:
