@@ -324,7 +324,7 @@ def acceptance(args, steps, shell, monitor):
     shell("systemctl start alight", 120)
     steps("ready (seconds under emulation)", lambda: active() and round(time.monotonic() - begun, 1))
     steps("hears the autopilot over the serial port", lambda: until("autopilot", 60, lambda: "ArduPilot" in status(shell)["StatusText"] and status(shell)["StatusText"]))
-    steps("decides on pictures", lambda: until("decisions", 90, lambda: (m := re.search(r"sites in (\d+) decisions", status(shell)["StatusText"])) and int(m.group(1)) > 3 and m.group(0)))
+    steps("decides on pictures", lambda: until("decisions", 300, lambda: (m := re.search(r"sites in (\d+) decisions", status(shell)["StatusText"])) and int(m.group(1)) > 3 and m.group(0)))
     steps("the sandbox", lambda: shell("systemd-analyze security alight --no-pager | tail -n 1"))
 
     def hung():
@@ -336,11 +336,15 @@ def acceptance(args, steps, shell, monitor):
     steps("a process that hangs", hung)
 
     def unplugged():
-        monitor("device_del", id="ftdi")
-        until("loss", 60, lambda: shell("ls /dev/ttyUSB0", check=False).find("No such") >= 0)
-        until("word of it", 60, lambda: re.search(r"ttyUSB0.*(again|opened)", journal()))
+        # To the system this is what pulling the cable is; qemu's own device_del crashes it while bytes flow.
+        authorized = shell("dirname $(grep -l FT232 /sys/bus/usb/devices/*/product /sys/bus/usb/devices/*/manufacturer 2>/dev/null | head -n 1 || true)", check=False)
+        if not authorized.startswith("/sys"):
+            authorized = shell("for d in /sys/bus/usb/devices/*; do grep -qs 0403 $d/idVendor && echo $d; done | head -n 1")
         before = status(shell)
-        monitor("device_add", driver="usb-serial", chardev="autopilot", id="ftdi", **{"always-plugged": True})
+        shell(f"echo 0 > {authorized}/authorized")
+        until("loss", 60, lambda: "No such" in shell("ls /dev/ttyUSB0", check=False))
+        until("word of it", 60, lambda: re.search(r"ttyUSB0.*again", journal()))
+        shell(f"echo 1 > {authorized}/authorized")
         until("autopilot again", 120, lambda: "ArduPilot" in status(shell)["StatusText"])
         return f"came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
 
@@ -351,7 +355,7 @@ def acceptance(args, steps, shell, monitor):
         shell("pkill -x cat")
         until("word of it", 60, lambda: re.search(r"camera: cat: the command", journal()))
         before = count()
-        return until("pictures again", 90, lambda: count() > before + 3 and f"decisions go on after {before}")
+        return until("pictures again", 300, lambda: count() > before + 3 and f"decisions go on after {before}")
 
     steps("the camera is killed", no_camera)
 
@@ -359,7 +363,7 @@ def acceptance(args, steps, shell, monitor):
         shell("fallocate -l $(( $(df --output=avail -B1 / | tail -n 1) - 4096 )) /fill 2>/dev/null || dd if=/dev/zero of=/fill bs=1M 2>/dev/null; true", 300)
         until("word of it", 120, lambda: re.search(r"cannot write|No space", journal()))
         count = re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1)
-        until("decisions go on", 60, lambda: re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1) != count)
+        until("decisions go on", 120, lambda: re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1) != count)
         shell("rm /fill")
         return "the flight goes on, the record ends with its reason"
 
