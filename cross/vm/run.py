@@ -208,27 +208,6 @@ class Shell:
         return text
 
 
-class Monitor:
-    """qemu's own control."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))
-        self.file = self.socket.makefile("rw")
-        self.file.readline()
-        self("qmp_capabilities")
-
-    def __call__(self, command, **arguments):
-        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.file.flush()
-        while True:
-            answer = json.loads(self.file.readline())
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                raise RuntimeError(f"{command}: {answer['error']}")
-
-
 class Flight:
     """The simulated vehicle on this host."""
 
@@ -277,9 +256,7 @@ def until(what, seconds, holds, pause=0.5):
 def boot(args, cache, tree):
     """Starts the machine."""
     chardev = []
-    for name in ("shell", "console"):
-        (args.out / f"{name}.sock").unlink(missing_ok=True)
-    (args.out / "qmp.sock").unlink(missing_ok=True)
+    (args.out / "shell.sock").unlink(missing_ok=True)
     chardev += ["-chardev", f"socket,id=shell,path={args.out}/shell.sock,server=on,wait=off"]
     chardev += ["-chardev", f"socket,id=camera,host=127.0.0.1,port={args.port + 1},reconnect=1"]
     chardev += ["-chardev", f"socket,id=autopilot,host=127.0.0.1,port={args.port},reconnect=1"]
@@ -288,7 +265,7 @@ def boot(args, cache, tree):
          "-no-reboot", "-kernel", str(next((tree / "boot").glob("vmlinuz-*"))), "-initrd", str(cache / "initrd.img"),
          "-append", "console=ttyS0 root=/dev/vda rw quiet mitigations=off systemd.journald.forward_to_console=1",
          "-drive", f"file={cache}/disk.img,format=raw,if=virtio,cache=unsafe", "-serial", f"file:{args.out}/console.log",
-         "-qmp", f"unix:{args.out}/qmp.sock,server=on,wait=off", *chardev,
+         *chardev,
          "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=shell,name=shell",
          "-device", "virtserialport,chardev=camera,name=camera,id=camera0",
          "-device", "qemu-xhci,id=xhci", "-device", "usb-serial,chardev=autopilot,always-plugged=on,id=ftdi"],
@@ -306,7 +283,7 @@ def configure(shell, args, **more):
     shell(f"cat > /etc/alight/alight.toml <<'END'\n{text}END")
 
 
-def acceptance(args, steps, shell, monitor):
+def acceptance(args, steps, shell):
     """Everything that is asked of the installed service, in order."""
     w, h = args.size
     f = w / (2 * 0.70020753820971)
@@ -337,14 +314,12 @@ def acceptance(args, steps, shell, monitor):
 
     def unplugged():
         # To the system this is what pulling the cable is; qemu's own device_del crashes it while bytes flow.
-        authorized = shell("dirname $(grep -l FT232 /sys/bus/usb/devices/*/product /sys/bus/usb/devices/*/manufacturer 2>/dev/null | head -n 1 || true)", check=False)
-        if not authorized.startswith("/sys"):
-            authorized = shell("for d in /sys/bus/usb/devices/*; do grep -qs 0403 $d/idVendor && echo $d; done | head -n 1")
+        adapter = shell("for d in /sys/bus/usb/devices/*; do grep -qs 0403 $d/idVendor && echo $d; done | head -n 1")
         before = status(shell)
-        shell(f"echo 0 > {authorized}/authorized")
+        shell(f"echo 0 > {adapter}/authorized")
         until("loss", 60, lambda: "No such" in shell("ls /dev/ttyUSB0", check=False))
         until("word of it", 60, lambda: re.search(r"ttyUSB0.*again", journal()))
-        shell(f"echo 1 > {authorized}/authorized")
+        shell(f"echo 1 > {adapter}/authorized")
         until("autopilot again", 120, lambda: "ArduPilot" in status(shell)["StatusText"])
         return f"came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
 
@@ -428,11 +403,10 @@ def main():
     steps = Steps(args.out / "vm.json")
     try:
         shell = Shell(args.out / "shell.sock", time.monotonic() + 60)
-        monitor = Monitor(args.out / "qmp.sock")
         steps("a shell in the machine", lambda: shell("uname -r", 300))
         steps("boot", lambda: until("multi-user.target", 300, lambda: (
             shell("systemctl is-active multi-user.target", check=False) == "active" and [shell("systemctl --failed --no-legend"), shell("cat /proc/uptime")])))
-        acceptance(args, steps, shell, monitor)
+        acceptance(args, steps, shell)
         (args.out / "journal.txt").write_text(shell("journalctl --namespace='*' --no-pager | tail -n 3000", 120, check=False))
     finally:
         machine.kill()
