@@ -12,6 +12,7 @@ mod run;
 mod segment;
 mod sim;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -109,6 +110,18 @@ fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(Failure::working)?;
     }
     Ok(stop)
+}
+
+/// SIGHUP asks for the settings to be read again. Where it means that the terminal is gone, it asks for the end.
+fn hung_up(stop: &Arc<AtomicBool>) -> Result<Arc<AtomicBool>, Failure> {
+    let flag = if std::io::stdin().is_terminal() {
+        Arc::clone(stop)
+    } else {
+        Arc::default()
+    };
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&flag))
+        .map_err(Failure::working)?;
+    Ok(flag)
 }
 
 #[cfg(test)]

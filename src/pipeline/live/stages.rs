@@ -17,7 +17,7 @@ use crate::autopilot::supervisor::Brief;
 use crate::camera::{Frame, FrameSource, SourceEvent};
 use crate::inference::{SegmentationMap, Segmenter};
 use crate::landing::Outcome;
-use crate::time::Clock as _;
+use crate::time::{Clock as _, MonoTime};
 
 /// A frame with what the network says of it.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(super) fn camera(mut source: Box<dyn FrameSource + Send>, common: &Common, t
     }
 }
 
-/// Says what the newest frame shows, whenever it is free.
+/// Says what the newest frame shows, whenever it is free, and the pace of the board allows.
 pub(super) fn inference(
     mut segmenter: Box<dyn Segmenter + Send>,
     common: &Common,
@@ -68,6 +68,7 @@ pub(super) fn inference(
     (to, free): (&Sender<Segmented>, &Receiver<SegmentationMap>),
 ) {
     let mut spare = None;
+    let mut looked_at: Option<MonoTime> = None;
     let mut last_reason = String::new();
     while !common.watch.is_stopping() {
         common.watch.turn(Stage::Inference, common.clock.now());
@@ -78,6 +79,13 @@ pub(super) fn inference(
             spare = Some(map);
             continue;
         };
+        let interval = common.pace.get().interval();
+        if looked_at.is_some_and(|at| frame.captured_at.since(at) < interval) {
+            common.counts.eased.add(1);
+            spare = Some(map);
+            continue;
+        }
+        looked_at = Some(frame.captured_at);
         common.watch.turn(Stage::Inference, common.clock.now());
         let segmented = segmenter.segment(&frame, &mut map);
         let now = common.clock.now();
