@@ -1,5 +1,7 @@
 //! `alight bench`: the latency of every stage on this machine, through the code that flies.
 
+mod live;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +34,11 @@ const FRAME_STEP_S: f64 = 0.1;
 /// Measures, on a drawn 1280x720 frame: decode (JPEG -> RGB), preprocess (-> the network's input), network, project
 /// (logits -> probabilities -> map), select (hazard, clearance, selection, tracks, monitor), view (overlay drawing), and the total.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  alight bench --json > bench.json")]
+#[command(after_help = "\
+Examples:
+  alight bench --json > bench.json
+  alight bench --live --seconds 60
+      all threads as in flight: from capture to command, allocations, memory")]
 pub(super) struct Args {
     /// Network: an ONNX file with its manifest (.toml) beside it. Default: the configuration's, the installed one, the
     /// one inside the program.
@@ -47,6 +53,17 @@ pub(super) struct Args {
     /// Measured runs.
     #[arg(long, value_name = "N", default_value_t = 50)]
     runs: usize,
+    /// The live pipeline instead: a camera of 30 pictures a second against an autopilot that hovers, in real time.
+    #[arg(long)]
+    live: bool,
+    /// With --live: for so long, seconds.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30.0,
+        requires = "live"
+    )]
+    seconds: f64,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -130,6 +147,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Input(anyhow!(
             "--threads {n}: the network runs on 1 thread so far; leave the flag out"
         )));
+    }
+    if args.live {
+        if !(1.0..=1e5).contains(&args.seconds) {
+            return Err(Failure::Input(anyhow!(
+                "--seconds {}: must lie in 1..=100000",
+                args.seconds
+            )));
+        }
+        return live::run(args, args.seconds);
     }
     let settings = model::settings(args.config.as_deref())?;
     let files = model::files(args.model.as_deref(), &settings)?;

@@ -74,6 +74,7 @@ impl Latency {
             count: self.bins.iter().map(Count::get).sum(),
             p50_ms: self.share_ms(0.5),
             p95_ms: self.share_ms(0.95),
+            p99_ms: self.share_ms(0.99),
             max_ms: self.worst_us.load(Ordering::Relaxed) as f64 / 1e3,
         }
     }
@@ -112,6 +113,7 @@ pub(super) struct Counts {
     pub(super) sites: Count,
     pub(super) briefs_lost: Count,
     pub(super) notes_lost: Count,
+    pub(super) camera_allocations: Count,
     pub(super) landing_allocations: Count,
     pub(super) control_allocations: Count,
     pub(super) to_decision: Latency,
@@ -143,7 +145,9 @@ pub struct CountsReport {
     pub decisions_lost: u64,
     /// Notes that the record had no room for.
     pub notes_lost: u64,
-    /// Allocations of the landing thread after its first turns; 0 unless they are counted in this process.
+    /// Allocations of the camera thread after its first turns; 0 unless they are counted in this process.
+    pub camera_allocations: u64,
+    /// The same of the landing thread.
     pub landing_allocations: u64,
     /// The same of the control thread.
     pub control_allocations: u64,
@@ -162,6 +166,8 @@ pub struct LatencyReport {
     pub p50_ms: f64,
     /// 95 of 100 took no longer, milliseconds.
     pub p95_ms: f64,
+    /// 99 of 100 took no longer, milliseconds.
+    pub p99_ms: f64,
     /// The longest, milliseconds.
     pub max_ms: f64,
 }
@@ -180,6 +186,7 @@ impl Counts {
             site_decisions: self.sites.get(),
             decisions_lost: self.briefs_lost.get(),
             notes_lost: self.notes_lost.get(),
+            camera_allocations: self.camera_allocations.get(),
             landing_allocations: self.landing_allocations.get(),
             control_allocations: self.control_allocations.get(),
             capture_to_decision: self.to_decision.read(),

@@ -31,7 +31,9 @@ pub(super) struct Segmented {
 pub(super) fn camera(mut source: Box<dyn FrameSource + Send>, common: &Common, to: &Put<Frame>) {
     let counts = &common.counts;
     let mut last_reason = String::new();
+    let mut turns = Turns::default();
     while !common.watch.is_stopping() {
+        turns.next(&counts.camera_allocations);
         common.watch.turn(Stage::Camera, common.clock.now());
         let event = source.next_event();
         let now = common.clock.now();
