@@ -8,6 +8,7 @@ mod model;
 mod output;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod segment;
 mod sim;
@@ -56,6 +57,8 @@ enum Command {
     Segment(segment::Args),
     /// Fly closed-loop landings against a simulated autopilot.
     Sim(sim::Args),
+    /// Write the HTML report of a flight that the service recorded.
+    Report(report::Args),
     /// Check everything before a flight: network, camera, link, autopilot, board.
     Doctor(doctor::Args),
     /// Measure the latency of every stage on this machine.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Segment(args) => segment::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions { shell } => {

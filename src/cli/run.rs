@@ -14,8 +14,9 @@ use crate::autopilot::commands::Notice;
 use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::Authority;
 use crate::config::{CameraSource, Settings};
+use crate::inference::manifest::sha256_hex;
 use crate::pipeline::live::{self, Ended, LiveReport, Options};
-use crate::record::begin_run;
+use crate::record::{Provenance, begin_run};
 
 /// Runs in the foreground: listens to the autopilot, looks for places to land, and does what `mode` allows.
 ///
@@ -137,6 +138,12 @@ fn fly(
     let mut parts = parts::of(settings)?;
     parts.companion.signing = options.keyring.as_ref().map(Keyring::signing);
     options.out = out(args, settings, is_again)?;
+    if let Some(folder) = &options.out {
+        // A full disk is no reason not to fly.
+        if let Err(e) = provenance(settings)?.write(folder) {
+            log::error!("{e}");
+        }
+    }
     log::info!("{}: mode {:?}", parts.link, settings.values.mode);
     let report = live::run(parts, options, stop).map_err(|e| match e {
         live::LiveError::RealTime(_) => Failure::input(e),
@@ -144,6 +151,20 @@ fn fly(
     })?;
     say(&report);
     Ok(report)
+}
+
+/// What flies, for the record.
+fn provenance(settings: &Settings) -> Result<Provenance, Failure> {
+    let values = &settings.values;
+    let manifest = model::files(None, settings)?.manifest;
+    let address = values.link.address.as_ref();
+    Ok(Provenance {
+        alight: String::from(env!("CARGO_PKG_VERSION")),
+        input: address.map_or_else(String::new, ToString::to_string),
+        model: manifest.name,
+        model_sha256: manifest.sha256,
+        config_sha256: sha256_hex(toml::to_string(values).unwrap_or_default().as_bytes()),
+    })
 }
 
 /// Where this run's record goes. With --out, what is recorded before new settings are read is kept as it is.

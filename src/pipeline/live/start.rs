@@ -60,7 +60,7 @@ pub(super) struct Loose {
     notes: Receiver<(MonoTime, Note)>,
     pub(super) put_status: Put<Status>,
     computer: Take<Computer>,
-    remarks: Receiver<(Severity, Notice)>,
+    pub(super) remarks: Receiver<(Severity, Notice)>,
     to_unwritten: Sender<RecordError>,
 }
 
