@@ -27,8 +27,7 @@ import sys
 import time
 
 KERNEL = "linux-image-amd64"
-MODULES = ["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "crc16", "crc32c_generic",
-           "libcrc32c", "mbcache", "jbd2", "ext4"]
+MODULES = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"]
 INCLUDE = "systemd,systemd-sysv,udev,kmod,libstdc++6,v4l-utils"
 CONFIG = """\
 mode = "{mode}"
@@ -58,7 +57,8 @@ INIT = """\
 #!/bin/sh
 busybox mount -t devtmpfs dev /dev
 for m in {modules}; do busybox insmod /$m.ko; done
-busybox mount /dev/vda /root
+until [ -b /dev/vda ]; do busybox sleep 0.2; done
+busybox mount -t ext4 /dev/vda /root
 exec busybox switch_root /root /sbin/init
 """
 SHELL = """\
@@ -110,11 +110,19 @@ def initrd(cache, tree):
         (folder / d).mkdir()
     shutil.copy(shutil.which("busybox"), folder / "bin/busybox")
     (folder / "bin/sh").symlink_to("busybox")
+    modules = next((tree / "lib/modules").iterdir())
+    needs = {}
+    for line in (modules / "modules.dep").read_text().splitlines():
+        path, _, more = line.partition(":")
+        # What a module needs is listed from it outwards: the last is loaded first.
+        needs[pathlib.Path(path).stem] = [path, *more.split()]
     found = []
     for name in MODULES:
-        for path in (tree / "lib/modules").glob(f"**/{name}.ko"):
-            shutil.copy(path, folder / f"{name}.ko")
-            found.append(name)
+        for path in reversed(needs[name]):
+            stem = pathlib.Path(path).stem
+            if stem not in found:
+                shutil.copy(modules / path, folder / f"{stem}.ko")
+                found.append(stem)
     (folder / "init").write_text(INIT.format(modules=" ".join(found)))
     (folder / "init").chmod(0o755)
     out = cache / "initrd.img"

@@ -396,7 +396,17 @@ fn segment_never_overwrites_the_pictures_nor_other_masks() {
 
 #[rstest]
 #[case::no_source("", &[], &["camera.source", "world"])]
-#[case::of_the_board("[camera]\nsource = \"v4l\"", &[], &["v4l", "onboard package"])]
+#[case::without_a_lens("[camera]\nsource = \"v4l\"", &[], &["camera.calibration", "hfov_deg"])]
+#[case::no_such_program(
+    "link = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"pipe\"\nhfov_deg = 70.0\ncommand = [\"no-such-program\"]",
+    &[],
+    &["camera.command", "no-such-program"]
+)]
+#[case::a_record_that_cannot_be(
+    "link = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"world\"\n[record]\nfolder = \"/proc/flights\"",
+    &[],
+    &["record.folder", "/proc/flights"]
+)]
 #[case::no_link("[camera]\nsource = \"world\"", &[], &["link is not set", "tcp:127.0.0.1:5762"])]
 #[case::advises_only(
     "link = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"world\"",
@@ -406,7 +416,7 @@ fn segment_never_overwrites_the_pictures_nor_other_masks() {
 #[case::starts_by_itself_over_no_world(
     "mode = \"command\"\nlink = \"tcp:127.0.0.1:9\"\n[camera]\nsource = \"v4l\"",
     &["--engage-when-ready"],
-    &["v4l", "world"]
+    &["another camera", "world"]
 )]
 fn a_service_that_cannot_fly_ends_with_2(
     #[case] config: &str,
