@@ -17,7 +17,7 @@ use alight::vehicle::Mode;
 use crossbeam_channel::{Receiver, bounded, never};
 
 /// Longer than anything here takes on a loaded machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn alight() -> Command {
     Command::new(env!("CARGO_BIN_EXE_alight"))
