@@ -187,12 +187,17 @@ fn object_line(o: &ObjectScore) -> String {
         format!("{from} to {to}: {}", share(s))
     });
     let percent = 100.0 * o.found.count as f64 / o.found.of.max(1) as f64;
+    let interval = o.found.interval.map_or_else(String::new, |(low, high)| {
+        format!(
+            " = {percent:.1} % (95 % by scene: {:.1} to {:.1})",
+            100.0 * low,
+            100.0 * high
+        )
+    });
     format!(
-        "{}, {LEAST_PX} px across or more: {} found = {percent:.1} % (95 % by scene: {:.1} to {:.1}); {}; {:.2} false alarms a picture",
+        "{}, {LEAST_PX} px across or more: {} found{interval}; {}; {:.2} false alarms a picture",
         o.kind,
         share(&o.found),
-        100.0 * o.found.low,
-        100.0 * o.found.high,
         sizes.collect::<Vec<_>>().join(", "),
         o.false_alarms
     )

@@ -61,10 +61,8 @@ pub struct Share {
     pub count: usize,
     /// Of how many.
     pub of: usize,
-    /// 2.5 % quantile of the bootstrap over scenes.
-    pub low: f64,
-    /// 97.5 % quantile.
-    pub high: f64,
+    /// 2.5 and 97.5 % quantiles of the bootstrap over scenes; none without objects.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// What is said of one kind of object.
@@ -155,18 +153,16 @@ impl Objects {
         let sum =
             |counts: &[(usize, usize)]| counts.iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         let (count, of) = sum(&counts);
-        let (low, high) = interval(&counts);
         Share {
             count,
             of,
-            low,
-            high,
+            interval: interval(&counts),
         }
     }
 }
 
 /// 95 % interval of a share, by drawing as many scenes as there are, with replacement.
-fn interval(counts: &[(usize, usize)]) -> (f64, f64) {
+fn interval(counts: &[(usize, usize)]) -> Option<(f64, f64)> {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut shares: Vec<f64> = (0..DRAWS)
         .filter_map(|_| {
@@ -179,9 +175,9 @@ fn interval(counts: &[(usize, usize)]) -> (f64, f64) {
     shares.sort_by(f64::total_cmp);
     let at = |q: f64| {
         let i = (q * shares.len().saturating_sub(1) as f64).round() as usize;
-        shares.get(i).copied().unwrap_or(f64::NAN)
+        shares.get(i).copied()
     };
-    (at(0.025), at(0.975))
+    at(0.025).zip(at(0.975))
 }
 
 fn surface_of(class: u8) -> Option<Surface> {
@@ -303,6 +299,7 @@ mod tests {
         assert_eq!((people.by_size[0].2.count, people.by_size[1].2.of), (2, 0));
         assert!((people.false_alarms - 1.0).abs() < 1e-12);
         assert_eq!(scores[1].found.of, 0, "no vehicle");
+        assert_eq!(scores[1].found.interval, None);
     }
 
     #[test]
@@ -311,8 +308,9 @@ mod tests {
         let apart = objects(&columns).scores(&[0, 1, 2, 3, 4, 5, 6, 7])[0].found;
         let together = objects(&columns).scores(&[0, 0, 0, 0, 1, 1, 1, 1])[0].found;
         assert_eq!((apart.count, apart.of), (4, 8));
-        assert!(together.high - together.low > apart.high - apart.low);
-        assert!((together.low, together.high) == (0.0, 1.0), "{together:?}");
+        let width = |s: Share| s.interval.map(|(low, high)| high - low).unwrap();
+        assert!(width(together) > width(apart), "{together:?} {apart:?}");
+        assert_eq!(together.interval, Some((0.0, 1.0)));
     }
 
     #[test]

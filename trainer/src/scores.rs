@@ -174,7 +174,8 @@ impl LandableScores {
             .iter()
             .map(|(_, believed, landable)| (believed - landable).abs())
             .sum();
-        off / all.max(1.0)
+        // To what it means: a millionth.
+        (1e6 * off / all.max(1.0)).round() / 1e6
     }
 
     /// The rates at a threshold (rounded down to a whole step).
