@@ -173,14 +173,19 @@ fn out(args: &Args, settings: &Settings, is_again: bool) -> Result<Option<PathBu
     match (&args.out, &record.folder) {
         (Some(out), _) if is_again => begin_run(out, u64::MAX).map(Some).map_err(Failure::working),
         (Some(out), _) => output::folder(out).map(Some),
-        (None, Some(archive)) => begin_run(archive, record.quota_bytes())
-            .map(Some)
-            .map_err(|e| {
-                let file = args.config.display();
-                Failure::Input(anyhow!(
+        (None, Some(archive)) => {
+            let file = args.config.display();
+            match begin_run(archive, record.quota_bytes()) {
+                Ok(run) => Ok(Some(run)),
+                Err(e) if e.is_full() => {
+                    log::error!("{file}: record.folder: {e}; this flight is not recorded");
+                    Ok(None)
+                }
+                Err(e) => Err(Failure::Input(anyhow!(
                     "{file}: record.folder: {e}; or leave record.folder out to keep nothing"
-                ))
-            }),
+                ))),
+            }
+        }
         (None, None) => Ok(None),
     }
 }
