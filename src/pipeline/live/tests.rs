@@ -224,7 +224,7 @@ impl Segmenter for Mute {
 
 #[test]
 fn under_pressure_pictures_that_are_looked_at_are_apart_and_the_others_are_counted() {
-    for (pace, looks) in [(Pace::Full, 20), (Pace::Eased, 5), (Pace::Least, 4)] {
+    for (pace, looks) in [(Pace::Full, 20), (Pace::Eased, 7), (Pace::Least, 4)] {
         let (started, _loose) = Started::empty(SystemClock::start());
         let common = started.common.clone();
         common.pace.set(pace);
