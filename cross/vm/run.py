@@ -66,7 +66,7 @@ SHELL = """\
 DefaultDependencies=no
 After=local-fs.target systemd-udevd.service
 [Service]
-ExecStart=/bin/sh -c 'until [ -e /dev/virtio-ports/shell ]; do sleep 0.2; done; exec /bin/bash </dev/virtio-ports/shell >/dev/virtio-ports/shell 2>&1'
+ExecStart=/bin/sh -c 'until [ -e /dev/virtio-ports/shell ]; do sleep 0.2; done; exec /bin/bash 0<>/dev/virtio-ports/shell >&0 2>&1'
 Restart=always
 """
 
@@ -189,7 +189,7 @@ class Shell:
     def __call__(self, command, timeout=120, check=True):
         self.count += 1
         mark = f"=done-{self.count}="
-        self.socket.sendall(f"{{ {command}\n}} 2>&1 </dev/null; echo; echo {mark}$?=\n".encode())
+        self.socket.sendall(f"{{ {command}\n}} 2>&1 </dev/null; code=$?; echo; echo {mark}$code=\n".encode())
         found = re.compile(re.escape(mark).encode() + rb"(\d+)=\n")
         deadline = time.monotonic() + timeout
         while not (hit := found.search(self.pending)):
@@ -206,27 +206,6 @@ class Shell:
         if check and hit.group(1) != b"0":
             raise RuntimeError(f"exit {hit.group(1).decode()}: {command}: {text[-800:]}")
         return text
-
-
-class Monitor:
-    """qemu's own control."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))
-        self.file = self.socket.makefile("rw")
-        self.file.readline()
-        self("qmp_capabilities")
-
-    def __call__(self, command, **arguments):
-        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self.file.flush()
-        while True:
-            answer = json.loads(self.file.readline())
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                raise RuntimeError(f"{command}: {answer['error']}")
 
 
 class Flight:
@@ -277,18 +256,16 @@ def until(what, seconds, holds, pause=0.5):
 def boot(args, cache, tree):
     """Starts the machine."""
     chardev = []
-    for name in ("shell", "console"):
-        (args.out / f"{name}.sock").unlink(missing_ok=True)
-    (args.out / "qmp.sock").unlink(missing_ok=True)
+    (args.out / "shell.sock").unlink(missing_ok=True)
     chardev += ["-chardev", f"socket,id=shell,path={args.out}/shell.sock,server=on,wait=off"]
     chardev += ["-chardev", f"socket,id=camera,host=127.0.0.1,port={args.port + 1},reconnect=1"]
     chardev += ["-chardev", f"socket,id=autopilot,host=127.0.0.1,port={args.port},reconnect=1"]
     return subprocess.Popen(
         ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1500", "-display", "none",
          "-no-reboot", "-kernel", str(next((tree / "boot").glob("vmlinuz-*"))), "-initrd", str(cache / "initrd.img"),
-         "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=0 mitigations=off",
+         "-append", "console=ttyS0 root=/dev/vda rw quiet mitigations=off systemd.journald.forward_to_console=1",
          "-drive", f"file={cache}/disk.img,format=raw,if=virtio,cache=unsafe", "-serial", f"file:{args.out}/console.log",
-         "-qmp", f"unix:{args.out}/qmp.sock,server=on,wait=off", *chardev,
+         *chardev,
          "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=shell,name=shell",
          "-device", "virtserialport,chardev=camera,name=camera,id=camera0",
          "-device", "qemu-xhci,id=xhci", "-device", "usb-serial,chardev=autopilot,always-plugged=on,id=ftdi"],
@@ -306,7 +283,7 @@ def configure(shell, args, **more):
     shell(f"cat > /etc/alight/alight.toml <<'END'\n{text}END")
 
 
-def acceptance(args, steps, shell, monitor):
+def acceptance(args, steps, shell):
     """Everything that is asked of the installed service, in order."""
     w, h = args.size
     f = w / (2 * 0.70020753820971)
@@ -324,7 +301,7 @@ def acceptance(args, steps, shell, monitor):
     shell("systemctl start alight", 120)
     steps("ready (seconds under emulation)", lambda: active() and round(time.monotonic() - begun, 1))
     steps("hears the autopilot over the serial port", lambda: until("autopilot", 60, lambda: "ArduPilot" in status(shell)["StatusText"] and status(shell)["StatusText"]))
-    steps("decides on pictures", lambda: until("decisions", 90, lambda: (m := re.search(r"sites in (\d+) decisions", status(shell)["StatusText"])) and int(m.group(1)) > 3 and m.group(0)))
+    steps("decides on pictures", lambda: until("decisions", 300, lambda: (m := re.search(r"sites in (\d+) decisions", status(shell)["StatusText"])) and int(m.group(1)) > 3 and m.group(0)))
     steps("the sandbox", lambda: shell("systemd-analyze security alight --no-pager | tail -n 1"))
 
     def hung():
@@ -336,11 +313,13 @@ def acceptance(args, steps, shell, monitor):
     steps("a process that hangs", hung)
 
     def unplugged():
-        monitor("device_del", id="ftdi")
-        until("loss", 60, lambda: shell("ls /dev/ttyUSB0", check=False).find("No such") >= 0)
-        until("word of it", 60, lambda: re.search(r"ttyUSB0.*(again|opened)", journal()))
+        # To the system this is what pulling the cable is; qemu's own device_del crashes it while bytes flow.
+        adapter = shell("for d in /sys/bus/usb/devices/*; do grep -qs 0403 $d/idVendor && echo $d; done | head -n 1")
         before = status(shell)
-        monitor("device_add", driver="usb-serial", chardev="autopilot", id="ftdi", **{"always-plugged": True})
+        shell(f"echo 0 > {adapter}/authorized")
+        until("loss", 60, lambda: "No such" in shell("ls /dev/ttyUSB0", check=False))
+        until("word of it", 60, lambda: re.search(r"ttyUSB0.*again", journal()))
+        shell(f"echo 1 > {adapter}/authorized")
         until("autopilot again", 120, lambda: "ArduPilot" in status(shell)["StatusText"])
         return f"came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
 
@@ -351,7 +330,7 @@ def acceptance(args, steps, shell, monitor):
         shell("pkill -x cat")
         until("word of it", 60, lambda: re.search(r"camera: cat: the command", journal()))
         before = count()
-        return until("pictures again", 90, lambda: count() > before + 3 and f"decisions go on after {before}")
+        return until("pictures again", 300, lambda: count() > before + 3 and f"decisions go on after {before}")
 
     steps("the camera is killed", no_camera)
 
@@ -359,7 +338,7 @@ def acceptance(args, steps, shell, monitor):
         shell("fallocate -l $(( $(df --output=avail -B1 / | tail -n 1) - 4096 )) /fill 2>/dev/null || dd if=/dev/zero of=/fill bs=1M 2>/dev/null; true", 300)
         until("word of it", 120, lambda: re.search(r"cannot write|No space", journal()))
         count = re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1)
-        until("decisions go on", 60, lambda: re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1) != count)
+        until("decisions go on", 120, lambda: re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1) != count)
         shell("rm /fill")
         return "the flight goes on, the record ends with its reason"
 
@@ -424,11 +403,10 @@ def main():
     steps = Steps(args.out / "vm.json")
     try:
         shell = Shell(args.out / "shell.sock", time.monotonic() + 60)
-        monitor = Monitor(args.out / "qmp.sock")
         steps("a shell in the machine", lambda: shell("uname -r", 300))
         steps("boot", lambda: until("multi-user.target", 300, lambda: (
-            shell("systemctl is-active multi-user.target", check=False) == "active" and shell("systemctl --failed --no-legend; uptime -p"))))
-        acceptance(args, steps, shell, monitor)
+            shell("systemctl is-active multi-user.target", check=False) == "active" and [shell("systemctl --failed --no-legend"), shell("cat /proc/uptime")])))
+        acceptance(args, steps, shell)
         (args.out / "journal.txt").write_text(shell("journalctl --namespace='*' --no-pager | tail -n 3000", 120, check=False))
     finally:
         machine.kill()

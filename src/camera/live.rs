@@ -249,11 +249,13 @@ mod tests {
         }
     }
 
-    fn picture(sequence: u32) -> Result<Grabbed, GrabError> {
-        Ok(Grabbed {
+    /// Pictures with these numbers, one after the other.
+    fn pictures(numbers: &[u32]) -> Vec<Result<Grabbed, GrabError>> {
+        let numbered = numbers.iter().map(|n| Grabbed {
             captured_at: None,
-            sequence: Some(sequence),
-        })
+            sequence: Some(*n),
+        });
+        numbered.map(Ok).collect()
     }
 
     type Opening = Result<Vec<Result<Grabbed, GrabError>>, OpenError>;
@@ -285,7 +287,7 @@ mod tests {
     #[test]
     fn lost_pictures_are_counted_and_bad_ones_passed_over() {
         let bad = Err(GrabError::Bad("torn".to_owned()));
-        let script = vec![picture(7), picture(8), bad, picture(11), picture(3)];
+        let script = [pictures(&[7, 8]), vec![bad], pictures(&[11, 3])].concat();
         let mut camera = camera(vec![Ok(script)]).unwrap();
         let said: Vec<_> = (0..5).map(|_| text(&camera.next_event())).collect();
         // 9 and 10 never came; a driver that counts anew lost nothing.
@@ -295,7 +297,7 @@ mod tests {
     #[test]
     fn what_is_unplugged_comes_back() {
         let absent = Err(OpenError::Absent("no such device".to_owned()));
-        let mut camera = camera(vec![Ok(vec![picture(1)]), absent, Ok(vec![picture(1)])]).unwrap();
+        let mut camera = camera(vec![Ok(pictures(&[1])), absent, Ok(pictures(&[1]))]).unwrap();
         assert_eq!(text(&camera.next_event()), "frame 0");
         assert_eq!(text(&camera.next_event()), "cam: unplugged");
         let until = camera.clock.now().after(Duration::from_secs(5));
@@ -309,7 +311,7 @@ mod tests {
 
     #[test]
     fn pictures_in_use_are_not_written_over() {
-        let mut camera = camera(vec![Ok(vec![picture(1), picture(2), picture(3)])]).unwrap();
+        let mut camera = camera(vec![Ok(pictures(&[1, 2, 3]))]).unwrap();
         let held = [camera.next_event(), camera.next_event()];
         assert_eq!(text(&camera.next_event()), "every picture is still in use");
         drop(held);
@@ -321,7 +323,7 @@ mod tests {
         let wrong = OpenError::Settings("no such format".to_owned());
         assert_eq!(camera(vec![Err(wrong.clone())]).unwrap_err(), wrong);
         let absent = OpenError::Absent("no camera".to_owned());
-        let mut camera = camera(vec![Err(absent), Ok(vec![picture(1)])]).unwrap();
+        let mut camera = camera(vec![Err(absent), Ok(pictures(&[1]))]).unwrap();
         assert_eq!(text(&camera.next_event()), "frame 0");
     }
 

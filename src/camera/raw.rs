@@ -153,7 +153,7 @@ pub fn yuyv_from_rgb(picture: &RgbImage, out: &mut Vec<u8>) {
         let luma = |r: u8, g: u8, b: u8| {
             16 + ((66 * i32::from(r) + 129 * i32::from(g) + 25 * i32::from(b) + 128) >> 8)
         };
-        let half = |a: u8, b: u8| (i32::from(a) + i32::from(b)) / 2;
+        let half = |a: u8, b: u8| i32::midpoint(i32::from(a), i32::from(b));
         let (r, g, b) = (half(r0, r1), half(g0, g1), half(b0, b1));
         let u = 128 + ((-38 * r - 74 * g + 112 * b + 128) >> 8);
         let v = 128 + ((112 * r - 94 * g - 18 * b + 128) >> 8);

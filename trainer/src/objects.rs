@@ -229,20 +229,24 @@ fn regions((width, height): (usize, usize), is_in: impl Fn(usize) -> bool) -> Ve
             region.right = region.right.max(x);
             region.top = region.top.min(y);
             region.bottom = region.bottom.max(y);
-            for ny in y.saturating_sub(1)..(y + 2).min(height) {
-                for nx in x.saturating_sub(1)..(x + 2).min(width) {
-                    let neighbour = ny * width + nx;
-                    if let Some(l) = left.get_mut(neighbour)
-                        && std::mem::take(l)
-                    {
-                        region.pixels.push(neighbour);
-                    }
+            for neighbour in around((x, y), (width, height)) {
+                if let Some(l) = left.get_mut(neighbour)
+                    && std::mem::take(l)
+                {
+                    region.pixels.push(neighbour);
                 }
             }
         }
         found.push(region);
     }
     found
+}
+
+/// A pixel and its eight neighbours inside the picture.
+fn around((x, y): (usize, usize), (width, height): (usize, usize)) -> impl Iterator<Item = usize> {
+    let rows = y.saturating_sub(1)..(y + 2).min(height);
+    let columns = x.saturating_sub(1)..(x + 2).min(width);
+    rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
 }
 
 #[cfg(test)]

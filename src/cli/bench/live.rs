@@ -53,6 +53,10 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the unit stands in every name that others read"
+)]
 struct Times {
     p50_ms: f64,
     p95_ms: f64,
@@ -85,6 +89,10 @@ impl From<LatencyReport> for Times {
     }
 }
 
+fn duration(seconds: f64) -> Duration {
+    MonoTime::from_secs_f64(seconds).since(MonoTime::ZERO)
+}
+
 /// Raw YUYV pictures from memory, at their times, decoded as a camera's are.
 struct Synthetic {
     pictures: Vec<Vec<u8>>,
@@ -97,7 +105,7 @@ impl Device for Synthetic {
     fn grab(&mut self, into: &mut RgbImage) -> Result<Grabbed, GrabError> {
         let now = self.clock.now();
         // What was missed is gone, as with a camera.
-        let interval = Duration::from_secs_f64(1.0 / RATE_HZ);
+        let interval = duration(1.0 / RATE_HZ);
         while self.next.after(interval) < now {
             self.next = self.next.after(interval);
             self.sequence = self.sequence.wrapping_add(1);
@@ -183,7 +191,7 @@ pub(super) fn run(args: &super::Args, seconds: f64) -> Result<(), Failure> {
         });
         scope.spawn(|| watch_memory(&memory, &is_over));
         let options = Options {
-            longest: Some(Duration::from_secs_f64(seconds)),
+            longest: Some(duration(seconds)),
             ..Options::default()
         };
         let report = live::run(parts, options, &stop);
