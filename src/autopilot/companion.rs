@@ -21,19 +21,19 @@ use mavlink::Message as _;
 use mavlink::dialects::ardupilotmega::{COMMAND_LONG_DATA, MavCmd, MavMessage, MavResult};
 
 use super::commands::{Command, Notice, Severity};
-use super::decode::{Counts, Telemetry, TelemetryConfig, Upheaval};
+use super::decode::{self, Counts, Telemetry, TelemetryConfig, Upheaval};
 use super::encode::{self, Scene};
 use super::framing::{LinkCounts, Parser, Writer};
 use super::report::{self, Computer};
 use super::signing::SigningConfig;
 use super::streams::Streams;
 use super::supervisor::{
-    Brief, Health, Input, Phase, Reason, Refusal, Request, Supervisor, SupervisorConfig,
+    Authority, Brief, Health, Input, Phase, Reason, Refusal, Request, Supervisor, SupervisorConfig,
     SupervisorConfigError, Tally,
 };
 use crate::geometry::GroundPoint;
 use crate::time::MonoTime;
-use crate::vehicle::{Mode, Pose, VehicleHistory, VehicleState};
+use crate::vehicle::{AutopilotKind, Mode, Pose, VehicleHistory, VehicleState};
 use complaints::Complaints;
 use outbox::Outbox;
 use speech::Speech;
@@ -44,6 +44,8 @@ const COMPONENT: u8 = 191;
 const SECOND: Duration = Duration::from_secs(1);
 /// The same wish from the same sender within this is a repetition of one that was lost on the way, or whose answer was.
 const REPETITION: Duration = Duration::from_secs(3);
+/// A parameter that was told longer ago is asked for again.
+const PARAMETER_PERIOD: Duration = Duration::from_secs(10);
 /// Texts kept until somebody takes them.
 const SAID: usize = 16;
 
@@ -293,6 +295,22 @@ impl Companion {
             let question = self.telemetry.timesync_request(now);
             self.send(&MavMessage::TIMESYNC(question), now);
         }
+        self.ask_for_loss_action(now);
+    }
+
+    /// PX4 is asked what it does when we fall silent, where we may command it: no landing is started before it has said so.
+    fn ask_for_loss_action(&mut self, now: MonoTime) {
+        let state = self.telemetry.state();
+        let is_known = state
+            .loss_action
+            .is_some_and(|a| a.fresh(now, PARAMETER_PERIOD).is_some());
+        let commands = self.supervisor.config().mode == Authority::Command;
+        if let (Some(AutopilotKind::Px4), Some(id), true, false) =
+            (state.kind, self.telemetry.system_id(), commands, is_known)
+        {
+            let question = encode::parameter_request(id, decode::LOSS_ACTION);
+            self.send(&question, now);
+        }
     }
 
     /// Steps the supervisor and sends what it wants.
@@ -345,6 +363,11 @@ impl Companion {
 
     fn send(&mut self, message: &MavMessage, now: MonoTime) {
         self.outbox.put(message, None, now);
+    }
+
+    /// Tells the ground something that others on this computer have to say.
+    pub fn tell(&mut self, severity: Severity, notice: Notice, now: MonoTime) {
+        self.carry_out(&Command::Say(severity, notice), None, now);
     }
 
     /// Tells log and ground of something that is wrong outside.

@@ -6,8 +6,10 @@
 
 use mavlink::dialects::ardupilotmega::{
     COMMAND_LONG_DATA, LANDING_TARGET_DATA, LandingTargetType, MavBool, MavCmd, MavFrame,
-    MavMessage, MavModeFlag, PositionTargetTypemask, SET_POSITION_TARGET_LOCAL_NED_DATA,
+    MavMessage, MavModeFlag, PARAM_REQUEST_READ_DATA, PositionTargetTypemask,
+    SET_POSITION_TARGET_LOCAL_NED_DATA,
 };
+use mavlink::types::CharArray;
 
 use super::commands::{Command, Setpoint, TargetSample};
 use super::modes::{custom_mode_of, px4_main_sub};
@@ -150,6 +152,17 @@ pub fn message_interval(system_id: u8, message_id: u32, hz: f32) -> MavMessage {
         target_system: system_id,
         target_component: AUTOPILOT,
         ..COMMAND_LONG_DATA::DEFAULT
+    })
+}
+
+/// Asks the autopilot for one parameter, by a name of at most 16 bytes.
+#[must_use]
+pub fn parameter_request(system_id: u8, name: &str) -> MavMessage {
+    MavMessage::PARAM_REQUEST_READ(PARAM_REQUEST_READ_DATA {
+        param_index: -1,
+        target_system: system_id,
+        target_component: AUTOPILOT,
+        param_id: CharArray::from(name),
     })
 }
 

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mavlink::dialects::ardupilotmega as m;
-use mavlink::types::CharArray;
 
+use super::decode::{LOSS_ACTION, loss_action, parameter_value};
+use super::encode::parameter_request;
 use super::framing::{LinkCounts, Parser, Writer};
 use super::signing::SigningConfig;
 use crate::time::MonoTime;
-use crate::vehicle::AutopilotKind;
+use crate::vehicle::{AutopilotKind, LossAction};
 
 /// Our component, as in flight.
 const COMPONENT: u8 = m::MavComponent::MAV_COMP_ID_ONBOARD_COMPUTER as u8;
@@ -34,7 +35,7 @@ const ARDUPILOT: [&str; 8] = [
 ];
 /// What is read from PX4.
 const PX4: [&str; 5] = [
-    "COM_OBL_RC_ACT",
+    LOSS_ACTION,
     "COM_OF_LOSS_T",
     "NAV_RCL_ACT",
     "PLD_BTOUT",
@@ -172,15 +173,10 @@ impl Examiner {
         let Some(name) = asked.into_iter().find(|name| *name == id) else {
             return;
         };
-        let is_px4 = matches!(self.learnt.autopilot, Some((AutopilotKind::Px4, _)));
-        // PX4 sends the bytes of an integer in the float; ArduPilot sends its value.
-        let value = match p.param_type {
-            m::MavParamType::MAV_PARAM_TYPE_INT32 if is_px4 => {
-                f64::from(p.param_value.to_bits().cast_signed())
-            }
-            m::MavParamType::MAV_PARAM_TYPE_UINT32 if is_px4 => f64::from(p.param_value.to_bits()),
-            _ => f64::from(p.param_value),
+        let Some((kind, _)) = self.learnt.autopilot else {
+            return;
         };
+        let value = parameter_value(kind, p);
         self.learnt.parameters.insert(name, value);
         self.answered(Some(name));
     }
@@ -214,12 +210,7 @@ impl Examiner {
             q.asked_at = Some(now);
             q.tries += 1;
             let message = match q.parameter {
-                Some(name) => m::MavMessage::PARAM_REQUEST_READ(m::PARAM_REQUEST_READ_DATA {
-                    param_index: -1,
-                    target_system: system_id,
-                    target_component: 1,
-                    param_id: CharArray::from(name),
-                }),
+                Some(name) => parameter_request(system_id, name),
                 None => m::MavMessage::COMMAND_LONG(m::COMMAND_LONG_DATA {
                     command: m::MavCmd::MAV_CMD_REQUEST_MESSAGE,
                     param1: 148.0,
@@ -430,7 +421,7 @@ const ARDUPILOT_RULES: [Rule; 6] = [
 
 const PX4_RULES: [Rule; 4] = [
     Rule {
-        name: "COM_OBL_RC_ACT",
+        name: LOSS_ACTION,
         is_right: is_safe_loss_action,
         grade: Grade::Warn,
         in_command: Grade::Fail,
@@ -463,7 +454,10 @@ const PX4_RULES: [Rule; 4] = [
 /// Whether PX4 holds (5) or returns (3) when OFFBOARD is lost.
 #[must_use]
 pub fn is_safe_loss_action(com_obl_rc_act: f64) -> bool {
-    [3.0, 5.0].iter().any(|v| (com_obl_rc_act - v).abs() < 0.5)
+    matches!(
+        loss_action(com_obl_rc_act),
+        LossAction::Hold | LossAction::Return
+    )
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ mod model;
 mod output;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod segment;
 mod sim;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -55,6 +57,8 @@ enum Command {
     Segment(segment::Args),
     /// Fly closed-loop landings against a simulated autopilot.
     Sim(sim::Args),
+    /// Write the HTML report of a flight that the service recorded.
+    Report(report::Args),
     /// Check everything before a flight: network, camera, link, autopilot, board.
     Doctor(doctor::Args),
     /// Measure the latency of every stage on this machine.
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Segment(args) => segment::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Completions { shell } => {
@@ -109,6 +114,18 @@ fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(Failure::working)?;
     }
     Ok(stop)
+}
+
+/// SIGHUP asks for the settings to be read again. Where it means that the terminal is gone, it asks for the end.
+fn hung_up(stop: &Arc<AtomicBool>) -> Result<Arc<AtomicBool>, Failure> {
+    let flag = if std::io::stdin().is_terminal() {
+        Arc::clone(stop)
+    } else {
+        Arc::default()
+    };
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&flag))
+        .map_err(Failure::working)?;
+    Ok(flag)
 }
 
 #[cfg(test)]

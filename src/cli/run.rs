@@ -3,20 +3,25 @@
 pub(super) mod parts;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{Failure, interrupted, model, output};
+use super::{Failure, hung_up, interrupted, model, output};
+use crate::autopilot::commands::Notice;
 use crate::autopilot::link::Keyring;
 use crate::autopilot::supervisor::Authority;
 use crate::config::{CameraSource, Settings};
+use crate::inference::manifest::sha256_hex;
 use crate::pipeline::live::{self, Ended, LiveReport, Options};
-use crate::record::begin_run;
+use crate::record::{Provenance, begin_run};
 
 /// Runs in the foreground: listens to the autopilot, looks for places to land, and does what `mode` allows.
 ///
-/// SIGINT or SIGTERM hands the vehicle back and ends it.
+/// SIGINT or SIGTERM hands the vehicle back and ends it. SIGHUP reads the settings again: with the motors off, else it is
+/// refused; settings that cannot fly leave the old ones in place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,12 +50,60 @@ pub(super) struct Args {
     seconds: Option<f64>,
 }
 
-/// Runs it.
+/// Runs it, and again with new settings when it is told to read them.
 ///
 /// # Errors
 /// See [`Failure`].
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let longest = longest(args)?;
+    let stop = interrupted()?;
+    let reload = hung_up(&stop)?;
+    let mut settings = load(args)?;
+    // The settings that flew before, and what the ground is to hear.
+    let (mut before, mut remark) = (None, None);
+    let mut is_again = false;
+    loop {
+        let options = Options {
+            reload: Some(Arc::clone(&reload)),
+            remark: remark.take(),
+            ..options(args, &settings)?
+        };
+        match fly(args, &settings, options, (&stop, is_again)) {
+            Ok(report) if report.ended == Ended::Reload && report.left_behind.is_empty() => {
+                is_again = true;
+                match load(args) {
+                    Ok(new) => {
+                        remark = Some(Notice::new(format_args!("alight: settings reloaded")));
+                        before = Some(std::mem::replace(&mut settings, new));
+                    }
+                    Err(e) => {
+                        remark = Some(refused(&e));
+                        before = Some(settings.clone());
+                    }
+                }
+            }
+            Ok(report) => return verdict(report),
+            Err(e) => match before.take() {
+                Some(old) if settings != old => {
+                    remark = Some(refused(&e));
+                    settings = old;
+                }
+                _ => return Err(e),
+            },
+        }
+    }
+}
+
+/// New settings that cannot fly: those of before go on.
+fn refused(why: &Failure) -> Notice {
+    log::error!("{why}; the settings of before go on");
+    Notice::new(format_args!(
+        "alight: new settings refused, the old ones go on: see the log"
+    ))
+}
+
+/// Reads the settings and checks what cannot fly.
+fn load(args: &Args) -> Result<Settings, Failure> {
+    longest(args)?;
     let mut settings = model::settings(Some(&args.config))?;
     check(args, &settings)?;
     let files = model::files(None, &settings)?;
@@ -58,43 +111,81 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         settings.values.landing.hazard.landable_threshold =
             f64::from(files.manifest.output.landable_threshold);
     }
-    let keyring = settings.values.link.keyring().map_err(Failure::input)?;
-    let mut parts = parts::of(&settings)?;
-    parts.companion.signing = keyring.as_ref().map(Keyring::signing);
-    let out = out(args, &settings)?;
-    let options = Options {
+    Ok(settings)
+}
+
+fn options(args: &Args, settings: &Settings) -> Result<Options, Failure> {
+    let values = &settings.values;
+    Ok(Options {
         engages_when_ready: args.engage_when_ready,
-        longest,
+        longest: longest(args)?,
         mark: mark(args),
-        record_limit: settings.values.record.quota_bytes(),
-        real_time: settings.values.system.realtime,
-        out,
-        tape: None,
-        keyring,
-    };
-    let stop = interrupted()?;
+        record_limit: values.record.quota_bytes(),
+        real_time: values.system.realtime,
+        hot_c: Some(values.system.hot_c),
+        ..Options::default()
+    })
+}
+
+/// Flies with these settings until it ends, or until they are to be read again.
+fn fly(
+    args: &Args,
+    settings: &Settings,
+    mut options: Options,
+    (stop, is_again): (&AtomicBool, bool),
+) -> Result<LiveReport, Failure> {
+    options.keyring = settings.values.link.keyring().map_err(Failure::input)?;
+    let mut parts = parts::of(settings)?;
+    parts.companion.signing = options.keyring.as_ref().map(Keyring::signing);
+    options.out = out(args, settings, is_again)?;
+    if let Some(folder) = &options.out {
+        // A full disk is no reason not to fly.
+        if let Err(e) = provenance(settings)?.write(folder) {
+            log::error!("{e}");
+        }
+    }
     log::info!("{}: mode {:?}", parts.link, settings.values.mode);
-    let report = live::run(parts, options, &stop).map_err(|e| match e {
+    let report = live::run(parts, options, stop).map_err(|e| match e {
         live::LiveError::RealTime(_) => Failure::input(e),
         other => Failure::working(other),
     })?;
     say(&report);
-    verdict(report)
+    Ok(report)
 }
 
-/// Where this run's record goes.
-fn out(args: &Args, settings: &Settings) -> Result<Option<PathBuf>, Failure> {
+/// What flies, for the record.
+fn provenance(settings: &Settings) -> Result<Provenance, Failure> {
+    let values = &settings.values;
+    let manifest = model::files(None, settings)?.manifest;
+    let address = values.link.address.as_ref();
+    Ok(Provenance {
+        alight: String::from(env!("CARGO_PKG_VERSION")),
+        input: address.map_or_else(String::new, ToString::to_string),
+        model: manifest.name,
+        model_sha256: manifest.sha256,
+        config_sha256: sha256_hex(toml::to_string(values).unwrap_or_default().as_bytes()),
+    })
+}
+
+/// Where this run's record goes. With --out, what is recorded before new settings are read is kept as it is.
+fn out(args: &Args, settings: &Settings, is_again: bool) -> Result<Option<PathBuf>, Failure> {
     let record = &settings.values.record;
     match (&args.out, &record.folder) {
+        (Some(out), _) if is_again => begin_run(out, u64::MAX).map(Some).map_err(Failure::working),
         (Some(out), _) => output::folder(out).map(Some),
-        (None, Some(archive)) => begin_run(archive, record.quota_bytes())
-            .map(Some)
-            .map_err(|e| {
-                let file = args.config.display();
-                Failure::Input(anyhow!(
+        (None, Some(archive)) => {
+            let file = args.config.display();
+            match begin_run(archive, record.quota_bytes()) {
+                Ok(run) => Ok(Some(run)),
+                Err(e) if e.is_full() => {
+                    log::error!("{file}: record.folder: {e}; this flight is not recorded");
+                    Ok(None)
+                }
+                Err(e) => Err(Failure::Input(anyhow!(
                     "{file}: record.folder: {e}; or leave record.folder out to keep nothing"
-                ))
-            }),
+                ))),
+            }
+        }
         (None, None) => Ok(None),
     }
 }
@@ -136,6 +227,10 @@ fn verdict(report: LiveReport) -> Result<(), Failure> {
         ))),
         Ended::Hung => Err(Failure::Watchdog(anyhow!(
             "stopped by the watchdog: the control thread hangs; nothing was handed back, the autopilot's own failsafe acts"
+        ))),
+        Ended::Reload => Err(Failure::Working(anyhow!(
+            "the settings were not read again: these threads do not end: {}",
+            report.left_behind.join(", ")
         ))),
         Ended::AsWished => report
             .unwritten

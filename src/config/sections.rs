@@ -37,11 +37,23 @@ pub struct RawConfig {
 }
 
 /// What is asked of the board.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SystemConfig {
     /// Real-time priorities and locked memory.
     pub realtime: RealTime,
+    /// From this temperature of the board on fewer pictures are looked at, degrees Celsius.
+    pub hot_c: f64,
+}
+
+impl Default for SystemConfig {
+    fn default() -> Self {
+        Self {
+            realtime: RealTime::default(),
+            // A Raspberry Pi slows itself down at 80.
+            hot_c: 78.0,
+        }
+    }
 }
 
 /// What is kept on disk.
@@ -262,6 +274,13 @@ impl RawConfig {
                 1.0,
                 1e6,
                 "the megabytes that the disk can spare",
+            ),
+            (
+                "system.hot_c",
+                self.system.hot_c,
+                40.0,
+                120.0,
+                "a little less than where the board slows itself down",
             ),
         ];
         own.into_iter()

@@ -35,6 +35,7 @@ mod tape;
 mod tests;
 mod wire;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,16 +43,19 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+pub use computer::THROTTLED;
 pub use counts::{CountsReport, LatencyReport};
 pub use realtime::RealTime;
 pub use status::Status;
 pub use tape::{TapeEntry, TapedDecision};
 
+use super::pressure::{Pace, PaceMark, Pressure};
 use super::schedule::{
     BEAT, CONTROL_DEADLINE, FAULT_GRACE, GAUGE_PERIOD, HAND_BACK_LIMIT, HANG_LIMIT,
     HUNG_JOIN_LIMIT, JOIN_LIMIT, STATUS_PERIOD,
 };
 use super::watchdog::{Stage, Watch, Wish};
+use crate::autopilot::commands::{Notice, Severity};
 use crate::autopilot::companion::CompanionConfig;
 use crate::autopilot::link::{Keyring, LinkAddress};
 use crate::autopilot::supervisor::{Phase, SupervisorConfigError};
@@ -62,7 +66,7 @@ use crate::inference::Segmenter;
 use crate::landing::{ConfigError, LandingConfig};
 use crate::record::RecordError;
 use crate::time::{Clock as _, MonoTime, SystemClock};
-use computer::Gauge;
+use computer::{Gauge, is_throttled};
 use control::is_idle;
 use counts::Counts;
 use record::Notes;
@@ -112,6 +116,12 @@ pub struct Options {
     pub keyring: Option<Keyring>,
     /// Whether threads that speak with the autopilot come first, and memory is locked.
     pub real_time: RealTime,
+    /// Fewer pictures are looked at from this temperature on, degrees Celsius, and when the board is too busy; `None`: never.
+    pub hot_c: Option<f64>,
+    /// Once set, it ends with [`Ended::Reload`], where that is safe; else it is unset, and the ground hears why.
+    pub reload: Option<Arc<AtomicBool>>,
+    /// Told to the ground as soon as an autopilot is heard.
+    pub remark: Option<Notice>,
 }
 
 /// Why it ended.
@@ -119,6 +129,8 @@ pub struct Options {
 pub enum Ended {
     /// It was asked to, or its time was up, or there were no more pictures.
     AsWished,
+    /// It was asked to read its settings again, and is on the ground.
+    Reload,
     /// A stage broke or hung, and why; the vehicle was given back before, as far as the link allowed.
     Broken {
         /// Which.
@@ -180,6 +192,7 @@ struct Common {
     counts: Arc<Counts>,
     clock: SystemClock,
     notes: Notes,
+    pace: Arc<PaceMark>,
 }
 
 /// A thread that broke, with its last words.
@@ -193,10 +206,15 @@ struct Failure {
 ///
 /// # Errors
 /// Why it cannot start; once it runs, what happens is in the report.
-pub fn run(parts: Parts, options: Options, stop: &AtomicBool) -> Result<LiveReport, LiveError> {
-    let longest = options.longest;
+pub fn run(parts: Parts, mut options: Options, stop: &AtomicBool) -> Result<LiveReport, LiveError> {
+    let (longest, reload) = (options.longest, options.reload.take());
+    let (pressure, remark) = (options.hot_c.map(Pressure::new), options.remark);
     let started = Started::start(parts, options)?;
     let mut watchdog = Watchdog::new(started, longest);
+    (watchdog.pressure, watchdog.reload) = (pressure, reload);
+    if let Some(notice) = remark {
+        watchdog.remark(Severity::Warning, notice);
+    }
     let is_hung = watchdog.watch(stop);
     Ok(watchdog.finish(is_hung))
 }
@@ -212,6 +230,9 @@ struct Watchdog {
     status: Option<Status>,
     gauge: Gauge,
     service: Service,
+    pressure: Option<Pressure>,
+    reload: Option<Arc<AtomicBool>>,
+    is_reloading: bool,
     next_gauge: MonoTime,
     next_line: MonoTime,
 }
@@ -228,6 +249,9 @@ impl Watchdog {
             status: None,
             gauge: Gauge::default(),
             service: Service::from_env(),
+            pressure: None,
+            reload: None,
+            is_reloading: false,
             next_gauge: begun,
             // The first tells what is missing.
             next_line: begun.after(Duration::from_secs(1)),
@@ -246,8 +270,10 @@ impl Watchdog {
             let is_due = self.longest.is_some_and(|l| now.since(self.begun) >= l);
             let watch = Arc::clone(&self.started.common.watch);
             if is_due || stop.load(Ordering::Relaxed) || self.is_lost(now) {
+                self.is_reloading = false;
                 watch.wish(Wish::HandBack);
             }
+            self.heed_reload();
             if watch.wished() != Wish::Run {
                 self.asked_at.get_or_insert(now);
             }
@@ -267,11 +293,61 @@ impl Watchdog {
             if now >= self.next_gauge {
                 self.next_gauge = now.after(GAUGE_PERIOD);
                 self.service.alive();
-                self.started.computer.put(self.gauge.read());
+                self.gauge(now);
             }
             if now >= self.next_line {
                 self.next_line = now.after(STATUS_PERIOD);
                 self.tell();
+            }
+        }
+    }
+
+    /// Looks at the board, tells of it, and lowers or raises the pace.
+    fn gauge(&mut self, now: MonoTime) {
+        let board = self.gauge.read();
+        self.started.computer.put(board);
+        let Some(pressure) = &mut self.pressure else {
+            return;
+        };
+        let Some(change) = pressure.look(&board, is_throttled(), now) else {
+            return;
+        };
+        self.started.common.pace.set(change.pace);
+        let severity = match change.why {
+            Some(_) => Severity::Warning,
+            None => Severity::Info,
+        };
+        self.remark(severity, Notice::new(format_args!("alight: {change}")));
+    }
+
+    /// Something for the ground; the log hears it from there.
+    fn remark(&self, severity: Severity, notice: Notice) {
+        if self.started.remarks.try_send((severity, notice)).is_err() {
+            log::warn!("not told to the ground, which nobody hears: {notice}");
+        }
+    }
+
+    /// Somebody asked for the settings to be read again.
+    fn heed_reload(&mut self) {
+        let is_asked = |flag: &Arc<AtomicBool>| flag.swap(false, Ordering::Relaxed);
+        if !self.reload.as_ref().is_some_and(is_asked)
+            || self.started.common.watch.wished() != Wish::Run
+        {
+            return;
+        }
+        let may = self
+            .status
+            .map_or(Err("not known to be disarmed"), |s| s.may_reload());
+        match may {
+            Ok(()) => {
+                self.is_reloading = true;
+                self.service.reloading();
+                self.started.common.watch.wish(Wish::HandBack);
+            }
+            Err(why) => {
+                log::warn!("the settings are not read again: {why}");
+                let text = format_args!("alight: settings not reloaded: {why}");
+                self.remark(Severity::Warning, Notice::new(text));
             }
         }
     }
@@ -317,9 +393,14 @@ impl Watchdog {
 
     fn tell(&mut self) {
         let counts = self.started.common.counts.report();
-        let line = self
+        let mut line = self
             .status
             .map_or_else(|| "starting".to_owned(), |s| s.line(&counts));
+        let pace = self.started.common.pace.get();
+        if pace != Pace::Full {
+            let ms = pace.interval().as_millis();
+            let _ = write!(line, " | eased: a picture every {ms} ms");
+        }
         log::info!("{line}");
         self.service.goes(&line);
     }
@@ -327,11 +408,14 @@ impl Watchdog {
     /// Ends and joins everything.
     fn finish(mut self, is_hung: bool) -> LiveReport {
         let common = self.started.common.clone();
-        let why = self.failure.as_ref().map_or_else(
-            || "ending as asked".to_owned(),
-            |f| format!("ending: {}: {}", f.stage.name(), f.why),
-        );
-        self.service.stopping(&why);
+        match &self.failure {
+            Some(f) => {
+                let why = format!("ending: {}: {}", f.stage.name(), f.why);
+                self.service.stopping(&why);
+            }
+            None if self.is_reloading => {}
+            None => self.service.stopping("ending as asked"),
+        }
         let patience = if is_hung { HUNG_JOIN_LIMIT } else { JOIN_LIMIT };
         let left_behind = self.started.join(patience);
         // Bad news may have come meanwhile.
@@ -343,6 +427,7 @@ impl Watchdog {
                 stage: f.stage.name(),
                 why: f.why,
             },
+            None if self.is_reloading => Ended::Reload,
             None => Ended::AsWished,
         };
         LiveReport {

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod flight;
 pub mod live;
 pub mod pose;
+pub mod pressure;
 pub mod schedule;
 mod stepped;
 pub mod watchdog;

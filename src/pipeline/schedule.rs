@@ -3,7 +3,7 @@
 //! | thread | runs | waits at most | hands on through | when that is full |
 //! |---|---|---|---|---|
 //! | `camera` | at the camera's own rate | [`BEAT`] | the newest frame, one place | the older frame goes, counted |
-//! | `inference` | a frame | [`BEAT`] | [`MAPS`] maps | waits for a map: the newest frame stays in front of it |
+//! | `inference` | a frame, at the pace that the board can keep | [`BEAT`] | [`MAPS`] maps | waits for a map: the newest frame stays in front of it |
 //! | `landing` | a map | [`BEAT`], [`ANSWER`] for the pose | [`BRIEFS`] briefs | waits [`ANSWER`], then the brief goes, counted |
 //! | `control` | [`CONTROL_TICK`], and at once when bytes come | [`CONTROL_TICK`] | [`OUT_BUFFERS`] buffers of bytes | they stay in the companion, which takes back what is overtaken |
 //! | `link-read` | bytes | [`LINK_PATIENCE`] | [`BUFFERS`] buffers of bytes | waits: the bytes stay in the system's buffer |
@@ -75,5 +75,23 @@ pub const JOIN_LIMIT: Duration = Duration::from_secs(5);
 pub const HUNG_JOIN_LIMIT: Duration = Duration::from_millis(300);
 /// Time between two looks at load, memory and temperature of the board.
 pub const GAUGE_PERIOD: Duration = Duration::from_secs(1);
+/// All cores together busier than this is too much, percent.
+pub const BUSY_PERCENT: u8 = 95;
+/// Less busy than this is calm, percent.
+pub const CALM_PERCENT: u8 = 80;
+/// Calm is cooler than hot by this, degrees Celsius.
+pub const COOL_BY_C: f64 = 5.0;
+/// Stress that lasts so long lowers the pace by one step.
+pub const STRESS_TIME: Duration = Duration::from_secs(5);
+/// Calm that lasts so long raises it by one.
+pub const CALM_TIME: Duration = Duration::from_secs(15);
+/// Under pressure pictures that are looked at are at least this far apart.
+pub const EASED_INTERVAL: Duration = Duration::from_millis(330);
+/// Under pressure that stays; half of the age at which a GO is stale.
+pub const LEAST_INTERVAL: Duration = Duration::from_millis(500);
+/// Words of other threads for the ground, on their way to the control thread.
+pub const REMARKS: usize = 4;
+/// Settings are read again only while the newest heartbeat is no older than this, and shows the motors off.
+pub const DISARMED_MAX_AGE: Duration = Duration::from_secs(3);
 /// Time between two lines in the log that say how it is going.
 pub const STATUS_PERIOD: Duration = Duration::from_secs(5);

@@ -37,6 +37,14 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Whether the disk is full: no fault of the settings, and no reason not to fly.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let Self::Write { source, .. } = self;
+        matches!(source.kind(), StorageFull | QuotaExceeded)
+    }
+
     fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write {
             path: path.to_owned(),

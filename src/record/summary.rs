@@ -28,6 +28,20 @@ pub struct Provenance {
     pub config_sha256: String,
 }
 
+impl Provenance {
+    /// Writes it as `run.json` into a run's folder.
+    ///
+    /// # Errors
+    /// `Write` when the file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), RecordError> {
+        let path = folder.join("run.json");
+        serde_json::to_string_pretty(self)
+            .map_err(std::io::Error::from)
+            .and_then(|text| std::fs::write(&path, text + "\n"))
+            .map_err(|e| RecordError::write(&path, e))
+    }
+}
+
 /// A frame that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedFrame {

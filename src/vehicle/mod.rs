@@ -8,8 +8,8 @@ mod timeline;
 pub use history::{HistoryLimits, PoseUnavailable, VehicleHistory};
 pub use samples::{AttitudeSample, HeightSample, PositionSample, Stream};
 pub use state::{
-    AutopilotKind, Battery, EstimatorHealth, GlobalPlace, Kinematics, LandedState, Mode,
-    RcChannels, Stamped, VehicleMode, VehicleState,
+    AutopilotKind, Battery, EstimatorHealth, GlobalPlace, Kinematics, LandedState, LossAction,
+    Mode, RcChannels, Stamped, VehicleMode, VehicleState,
 };
 pub use timeline::{Intake, Jump, Refusal, StreamCounts};
 

@@ -80,6 +80,17 @@ pub struct VehicleMode {
     pub is_failsafe: bool,
 }
 
+/// What the autopilot does by itself when our setpoints stop (PX4: `COM_OBL_RC_ACT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LossAction {
+    /// It stops and stays.
+    Hold,
+    /// It returns to launch.
+    Return,
+    /// Anything else, by its number: a landing where it is, or a mode that needs sticks.
+    Other(i32),
+}
+
 /// Whether it stands on the ground (`EXTENDED_SYS_STATE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LandedState {
@@ -171,6 +182,8 @@ pub struct VehicleState {
     pub home: Option<Stamped<Vec3<Ned>>>,
     /// From `GLOBAL_POSITION_INT`.
     pub place: Option<Stamped<GlobalPlace>>,
+    /// What PX4 does when our setpoints stop; `None` until it was asked and answered, and always on other autopilots.
+    pub loss_action: Option<Stamped<LossAction>>,
     /// Time since 1970 at that moment, from `SYSTEM_TIME`.
     pub unix_time: Option<Stamped<Duration>>,
     /// From `GPS_GLOBAL_ORIGIN`.

@@ -6,6 +6,7 @@
 
 mod cards;
 mod charts;
+mod events;
 pub mod flights;
 mod frames;
 mod map;
@@ -20,7 +21,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::palette;
 use crate::inference::classes::Surface;
 use crate::landing::MapSnapshot;
-use crate::record::{DecisionLine, OutcomeKind, Summary};
+use crate::record::{DecisionLine, EventLine, OutcomeKind, Summary};
 
 static STYLE: &str = include_str!("report/report.css");
 
@@ -45,6 +46,8 @@ pub struct ReportMap {
 /// Everything that a report is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportInput<'a> {
+    /// What happened in flight; empty where nothing flew.
+    pub events: &'a [EventLine],
     /// What stands on top, for instance the name of the flight.
     pub title: &'a str,
     /// When it was made, as it shall be read; may be empty.
@@ -77,6 +80,7 @@ fn page(input: &ReportInput) -> Markup {
             @if let Some(map) = input.map { (map::section(map, input.frames)) }
             (reasons::section(s))
         }
+        (events::section(input.events))
         (frames::gallery(input.frames))
         (frames::table(input.frames))
         (troubles(s))
@@ -304,6 +308,7 @@ pub(super) mod tests {
 
     fn written(rows: &[FrameRow], summary: &Summary, map: Option<&ReportMap>) -> String {
         let input = ReportInput {
+            events: &[],
             title: "Test flight",
             date: "2026-01-02",
             frames: rows,
@@ -355,6 +360,10 @@ pub(super) mod tests {
             reason: evil.into(),
         }];
         let input = ReportInput {
+            events: &[EventLine {
+                at_s: 1.0,
+                text: evil.into(),
+            }],
             title: evil,
             date: evil,
             frames: &rows,

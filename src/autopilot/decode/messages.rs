@@ -52,6 +52,7 @@ impl Telemetry {
                 self.wind(f64::from(m.wind_x).hypot(f64::from(m.wind_y)), now);
             }
             MavMessage::SYSTEM_TIME(m) => self.system_time(m, now),
+            MavMessage::PARAM_VALUE(m) => self.parameter(m, now),
             _ => {}
         }
     }

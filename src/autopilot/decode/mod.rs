@@ -9,8 +9,10 @@ mod clock;
 mod counts;
 mod height;
 mod messages;
+mod parameters;
 
 pub use counts::{Counts, Problem};
+pub use parameters::{LOSS_ACTION, loss_action, parameter_value};
 
 use mavlink::MavHeader;
 use mavlink::dialects::ardupilotmega::{MavMessage, TIMESYNC_DATA};

@@ -1,7 +1,7 @@
 //! What starts a landing, what must be true then, and the way into GUIDED.
 
 use crate::autopilot::commands::Severity;
-use crate::vehicle::{AutopilotKind, LandedState, Mode};
+use crate::vehicle::{AutopilotKind, LandedState, LossAction, Mode};
 
 use super::config::Authority;
 use super::facts::{Facts, is_fresh};
@@ -10,6 +10,20 @@ use super::reason::{Reason, Refusal};
 use super::state::{After, Engaging, State};
 use super::voice::Orders;
 use super::{Attempt, Health, Input, Request, Supervisor};
+
+/// What the autopilot does when our setpoints stop. `ArduPilot` stops and hovers (measured); PX4 does what it is set to, and
+/// is asked again and again: an old answer is none.
+fn loss_action(f: &Facts<'_>) -> Option<LossAction> {
+    /// Parameters change on the ground, and are asked for several times within this, seconds.
+    const MAX_AGE_S: f64 = 60.0;
+    if f.kind != Some(AutopilotKind::Px4) {
+        return Some(LossAction::Hold);
+    }
+    f.vehicle
+        .loss_action
+        .filter(|a| is_fresh(a.at, f.now, MAX_AGE_S))
+        .map(|a| a.value)
+}
 
 impl Supervisor {
     /// Whether a landing could be started now.
@@ -35,6 +49,7 @@ impl Supervisor {
         let heartbeat = f.heartbeat.filter(|_| f.is_heard);
         let is_commandable = matches!(f.kind, Some(AutopilotKind::ArduPilot | AutopilotKind::Px4));
         let is_in_air = matches!(f.landed, Some(LandedState::InAir | LandedState::Landing));
+        let loss_action = loss_action(f);
         let checks = [
             (self.config.mode == Authority::Command, Refusal::NotAllowed),
             (self.state.is_idle(), Refusal::Busy),
@@ -54,6 +69,11 @@ impl Supervisor {
             (
                 self.config.camera_is_calibrated,
                 Refusal::CameraNotCalibrated,
+            ),
+            (loss_action.is_some(), Refusal::LossActionUnknown),
+            (
+                loss_action.is_some_and(|a| !matches!(a, LossAction::Other(_))),
+                Refusal::LossActionUnsafe,
             ),
             (f.health == Health::Good, Refusal::PipelineFault),
             (!f.hands.moved_a_stick, Refusal::SticksMoved),

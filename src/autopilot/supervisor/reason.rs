@@ -28,6 +28,10 @@ pub enum Refusal {
     NoHeight,
     /// Lens or mount were not measured.
     CameraNotCalibrated,
+    /// PX4 has not said yet what it does when we fall silent.
+    LossActionUnknown,
+    /// PX4 would neither hold nor return when we fall silent.
+    LossActionUnsafe,
     /// A stage is late or broken.
     PipelineFault,
     /// A stick is not at rest.
@@ -55,6 +59,8 @@ impl Refusal {
             Self::NoPose => "position or attitude are missing or old",
             Self::NoHeight => "no height to trust: range sensor? relative altitude?",
             Self::CameraNotCalibrated => "the camera is not calibrated",
+            Self::LossActionUnknown => "PX4 has not told its COM_OBL_RC_ACT yet",
+            Self::LossActionUnsafe => "set COM_OBL_RC_ACT to 5 (hold) or 3 (return)",
             Self::PipelineFault => "a stage of the pipeline is late or broken",
             Self::SticksMoved => "a stick is not at rest",
             Self::Wind => "too much wind",

@@ -7,9 +7,8 @@ use nix::sys::statvfs::statvfs;
 
 use crate::autopilot::examine::{Finding, Grade};
 use crate::config::Settings;
+use crate::pipeline::live::THROTTLED;
 
-/// A Raspberry Pi's firmware tells here, in bits, what it had to do about power and heat.
-const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 /// Hotter than this, most boards slow down soon.
 const HOT_C: f64 = 75.0;
 /// Below this the record ends soon, megabytes.

@@ -161,6 +161,7 @@ impl Writer {
             frames: self.map_began..=last,
         };
         let input = ReportInput {
+            events: &[],
             title: &summary.provenance.input,
             date: &jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(),
             frames: &self.rows,

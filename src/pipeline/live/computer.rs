@@ -5,6 +5,11 @@ use std::fs::read_to_string;
 
 use crate::autopilot::report::Computer;
 
+/// A Raspberry Pi's firmware tells here, in bits, what it had to do about power and heat.
+pub const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
+/// Now: frequency capped, throttled, soft limit of heat.
+const SLOWED: u32 = 0b1110;
+
 /// Reads them now and then.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
@@ -34,6 +39,16 @@ impl Gauge {
             temperature_c: heat.and_then(|t| celsius(&t)),
         }
     }
+}
+
+/// Whether the firmware slows the board down now; `false` where nobody tells.
+pub(super) fn is_throttled() -> bool {
+    read_to_string(THROTTLED).is_ok_and(|text| is_slowed(&text))
+}
+
+fn is_slowed(text: &str) -> bool {
+    let digits = text.trim().trim_start_matches("0x");
+    u32::from_str_radix(digits, 16).is_ok_and(|bits| bits & SLOWED != 0)
 }
 
 /// From the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal.
@@ -100,6 +115,21 @@ mod tests {
     fn memory_that_can_be_had_is_not_in_use() {
         let text = "MemTotal:       4194304 kB\nMemFree: 1 kB\nMemAvailable:    1048576 kB\n";
         assert_eq!(memory_mib(text), Some((3072, 4096)));
+    }
+
+    #[test]
+    fn the_firmware_slows_down_now_and_not_once() {
+        for (text, is) in [
+            ("0", false),
+            ("50000\n", false),
+            ("0xe0001", false),
+            ("4", true),
+            ("0x50002", true),
+            ("8", true),
+            ("x", false),
+        ] {
+            assert_eq!(is_slowed(text), is, "{text}");
+        }
     }
 
     #[test]

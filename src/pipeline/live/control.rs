@@ -15,6 +15,7 @@ use super::record::Note;
 use super::tape::{Tape, TapeEntry};
 use super::wire::FromLink;
 use super::{Common, Status};
+use crate::autopilot::commands::{Notice, Severity};
 use crate::autopilot::companion::Companion;
 use crate::autopilot::link::Listener;
 use crate::autopilot::report::Computer;
@@ -46,6 +47,8 @@ pub(super) struct Ports {
     pub(super) questions: (Sender<Question>, Receiver<Question>),
     pub(super) status: Put<Status>,
     pub(super) computer: Take<Computer>,
+    /// What other threads have to tell the ground.
+    pub(super) remarks: Receiver<(Severity, Notice)>,
     pub(super) tape: Tape,
 }
 
@@ -159,6 +162,7 @@ impl Control {
             self.ports.tape.put(|| TapeEntry::Gauged(computer));
             self.companion.set_computer(computer);
         }
+        self.pass_on(now);
         if now >= self.next_look {
             self.next_look = now.after(LOOK_PERIOD);
             self.look_around(now);
@@ -174,6 +178,19 @@ impl Control {
         }
         self.speak(now);
         self.publish(now);
+    }
+
+    /// Tells the ground what other threads have to say; before there is a ground, that waits.
+    fn pass_on(&mut self, now: MonoTime) {
+        if self.companion.state().kind.is_none() {
+            return;
+        }
+        while let Ok((severity, notice)) = self.ports.remarks.try_recv() {
+            self.ports
+                .tape
+                .put(|| TapeEntry::Remarked(severity, notice, now));
+            self.companion.tell(severity, notice, now);
+        }
     }
 
     fn publish(&mut self, now: MonoTime) {
@@ -325,6 +342,7 @@ mod tests {
             questions: bounded(1),
             status: put_status,
             computer,
+            remarks: bounded(1).1,
             tape: Tape::default(),
         };
         let companion = Companion::new(CompanionConfig::default()).unwrap();

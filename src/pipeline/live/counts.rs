@@ -106,6 +106,7 @@ pub(super) struct Counts {
     pub(super) skipped: Count,
     pub(super) overtaken: Count,
     pub(super) failed: Count,
+    pub(super) eased: Count,
     pub(super) maps_overtaken: Count,
     pub(super) unanswered: Count,
     pub(super) decisions: Count,
@@ -128,6 +129,8 @@ pub struct CountsReport {
     pub frames_skipped: u64,
     /// Frames dropped because a newer one came before the network was free.
     pub frames_dropped: u64,
+    /// Frames passed over because the board is too hot or too busy.
+    pub frames_eased: u64,
     /// Frames on which the network failed.
     pub frames_failed: u64,
     /// Segmented frames dropped because a newer one came before the landing stage was free.
@@ -175,6 +178,7 @@ impl Counts {
             frames: self.frames.get(),
             frames_skipped: self.skipped.get(),
             frames_dropped: self.overtaken.get(),
+            frames_eased: self.eased.get(),
             frames_failed: self.failed.get(),
             maps_dropped: self.maps_overtaken.get(),
             frames_unanswered: self.unanswered.get(),

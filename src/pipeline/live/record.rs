@@ -108,26 +108,38 @@ impl Record {
     /// Starts the files in `out`, if there is such a folder.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be made, unless the disk is full: that is said, and nothing is kept.
     pub(super) fn create(out: Option<&Path>, mark: Option<PathBuf>) -> Result<Self, RecordError> {
-        let (mut decisions, mut events) = (None, None);
-        if let Some(out) = out {
-            let path = out.join("events.jsonl");
-            let file = match File::create(&path) {
-                Ok(file) => file,
-                Err(source) => return Err(RecordError::Write { path, source }),
-            };
-            events = Some((file, path));
-            decisions = Some(DecisionWriter::create(&out.join("decisions.jsonl"))?);
-        }
-        Ok(Self {
-            decisions,
-            events,
+        let mut record = Self {
+            decisions: None,
+            events: None,
             mark,
             keyring: None,
             left: u64::MAX,
             trouble: None,
-        })
+        };
+        let Some(out) = out else {
+            return Ok(record);
+        };
+        match Self::files(out) {
+            Ok((events, decisions)) => {
+                (record.events, record.decisions) = (Some(events), Some(decisions));
+            }
+            Err(e) if e.is_full() => record.fails(e),
+            Err(e) => return Err(e),
+        }
+        Ok(record)
+    }
+
+    fn files(out: &Path) -> Result<((File, PathBuf), DecisionWriter), RecordError> {
+        let path = out.join("events.jsonl");
+        match File::create(&path) {
+            Ok(file) => Ok((
+                (file, path),
+                DecisionWriter::create(&out.join("decisions.jsonl"))?,
+            )),
+            Err(source) => Err(RecordError::Write { path, source }),
+        }
     }
 
     /// The files end when they hold so many bytes together; 0: never.
@@ -314,6 +326,29 @@ mod tests {
         assert!(!path.exists());
         std::fs::write(&path, b"\xff\xfe what").unwrap();
         assert_eq!(read_mark(&path), None);
+    }
+
+    #[test]
+    fn only_a_full_disk_is_no_reason_not_to_start() {
+        let full = |kind| RecordError::Write {
+            path: "events.jsonl".into(),
+            source: std::io::Error::from(kind),
+        };
+        assert!(full(std::io::ErrorKind::StorageFull).is_full());
+        assert!(!full(std::io::ErrorKind::ReadOnlyFilesystem).is_full());
+        // What is written to it finds no room: said, the file ends, and nothing else happens.
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("events.jsonl")).unwrap();
+        let mut record = Record::create(Some(folder.path()), None).unwrap();
+        for _ in 0..3 {
+            let note = Note::Device(log::Level::Info, "a cable".to_owned());
+            record.take(MonoTime::ZERO, note);
+        }
+        assert!(record.events.is_none() && record.decisions.is_some());
+        assert!(record.trouble.take().unwrap().is_full());
+        // A folder that is not there is a mistake.
+        let gone = folder.path().join("gone");
+        assert!(Record::create(Some(&gone), None).is_err());
     }
 
     #[test]

@@ -46,6 +46,14 @@ impl Service {
         self.tell(&[NotifyState::Status(line)]);
     }
 
+    /// The settings are read again; ready is said anew afterwards.
+    pub(super) fn reloading(&mut self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(since) => self.tell(&[NotifyState::Reloading, since]),
+            Err(e) => self.complain(&e),
+        }
+    }
+
     /// It ends, and why.
     pub(super) fn stopping(&mut self, why: &str) {
         self.tell(&[NotifyState::Stopping, NotifyState::Status(why)]);

@@ -1,10 +1,12 @@
 //! The three threads of the pictures: camera, inference, landing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::super::decide::{Decided, Decider, Situation};
+use super::super::pressure::Pace;
 use super::super::schedule::{ANSWER, BEAT};
 use super::super::watchdog::{Stage, Wish};
 use super::Common;
@@ -17,7 +19,7 @@ use crate::autopilot::supervisor::Brief;
 use crate::camera::{Frame, FrameSource, SourceEvent};
 use crate::inference::{SegmentationMap, Segmenter};
 use crate::landing::Outcome;
-use crate::time::Clock as _;
+use crate::time::{Clock as _, MonoTime};
 
 /// A frame with what the network says of it.
 #[derive(Debug)]
@@ -62,7 +64,32 @@ pub(super) fn camera(mut source: Box<dyn FrameSource + Send>, common: &Common, t
     }
 }
 
-/// Says what the newest frame shows, whenever it is free.
+/// Which frames are looked at under pressure: those nearest to the pace. One that comes half a frame early is taken, or a
+/// slow camera would be looked at so seldom that no GO is fresh.
+#[derive(Debug, Default)]
+struct Pacer {
+    looked_at: Option<MonoTime>,
+    came_at: Option<MonoTime>,
+}
+
+impl Pacer {
+    fn takes(&mut self, captured_at: MonoTime, pace: Pace) -> bool {
+        let gap = self
+            .came_at
+            .map_or(Duration::ZERO, |at| captured_at.since(at));
+        self.came_at = Some(captured_at);
+        let least = pace.interval().saturating_sub(gap / 2);
+        let takes = self
+            .looked_at
+            .is_none_or(|at| captured_at.since(at) >= least);
+        if takes {
+            self.looked_at = Some(captured_at);
+        }
+        takes
+    }
+}
+
+/// Says what the newest frame shows, whenever it is free, and the pace of the board allows.
 pub(super) fn inference(
     mut segmenter: Box<dyn Segmenter + Send>,
     common: &Common,
@@ -70,6 +97,7 @@ pub(super) fn inference(
     (to, free): (&Sender<Segmented>, &Receiver<SegmentationMap>),
 ) {
     let mut spare = None;
+    let mut pacer = Pacer::default();
     let mut last_reason = String::new();
     while !common.watch.is_stopping() {
         common.watch.turn(Stage::Inference, common.clock.now());
@@ -80,6 +108,11 @@ pub(super) fn inference(
             spare = Some(map);
             continue;
         };
+        if !pacer.takes(frame.captured_at, common.pace.get()) {
+            common.counts.eased.add(1);
+            spare = Some(map);
+            continue;
+        }
         common.watch.turn(Stage::Inference, common.clock.now());
         let segmented = segmenter.segment(&frame, &mut map);
         let now = common.clock.now();
@@ -172,4 +205,29 @@ fn decide(
     counts.briefs_lost.add(u64::from(is_lost));
     let note = Note::of(decision, &brief, &seen.frame.source, latency);
     common.notes.note(note, decided_at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_pressure_no_camera_is_looked_at_so_seldom_that_a_go_is_stale() {
+        use crate::autopilot::supervisor::SupervisorConfig;
+        let limit_s = SupervisorConfig::default().freshness.go_max_age_s;
+        for pace in [Pace::Eased, Pace::Least] {
+            for hz in [2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 30.0] {
+                let mut pacer = Pacer::default();
+                let times = (0..200).map(|i| MonoTime::from_secs_f64(f64::from(i) / hz));
+                let looked: Vec<_> = times.filter(|t| pacer.takes(*t, pace)).collect();
+                let gaps = looked.windows(2).map(|w| w[1].secs_since(w[0]));
+                let worst_s = gaps.fold(0.0, f64::max);
+                // What is left is for the network and the decision.
+                assert!(worst_s <= limit_s - 0.3, "{worst_s} s at {hz} Hz, {pace:?}");
+                let mean_hz = looked.len() as f64 / (200.0 / hz);
+                let allowed_hz = 1.5 / pace.interval().as_secs_f64();
+                assert!(mean_hz < allowed_hz, "{mean_hz} of {hz} Hz, {pace:?}");
+            }
+        }
+    }
 }

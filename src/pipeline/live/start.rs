@@ -8,8 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::super::decide::Decider;
+use super::super::pressure::PaceMark;
 use super::super::schedule::{
-    BRIEFS, BUFFER, BUFFERS, LINK_PATIENCE, MAPS, NOTES, OUT_BUFFERS, QUESTIONS,
+    BRIEFS, BUFFER, BUFFERS, LINK_PATIENCE, MAPS, NOTES, OUT_BUFFERS, QUESTIONS, REMARKS,
 };
 use super::super::watchdog::{Stage, Watch, Wish};
 use super::ask::{Asker, Question};
@@ -21,6 +22,7 @@ use super::stages::{self, Segmented};
 use super::status::Status;
 use super::tape::Tape;
 use super::{Camera, Common, Failure, LiveError, Options, Parts, realtime, wire};
+use crate::autopilot::commands::{Notice, Severity};
 use crate::autopilot::companion::Companion;
 use crate::autopilot::link;
 use crate::autopilot::report::Computer;
@@ -43,6 +45,8 @@ pub(super) struct Started {
     pub(super) status: Take<Status>,
     /// What the board is busy with, for the ground.
     pub(super) computer: Put<Computer>,
+    /// What the watchdog has to tell the ground.
+    pub(super) remarks: Sender<(Severity, Notice)>,
     /// Why the record is not complete.
     pub(super) unwritten: Receiver<RecordError>,
     threads: Vec<(Stage, JoinHandle<()>)>,
@@ -56,6 +60,7 @@ pub(super) struct Loose {
     notes: Receiver<(MonoTime, Note)>,
     pub(super) put_status: Put<Status>,
     computer: Take<Computer>,
+    pub(super) remarks: Receiver<(Severity, Notice)>,
     to_unwritten: Sender<RecordError>,
 }
 
@@ -92,6 +97,7 @@ impl Started {
             questions: questions.clone(),
             status: loose.put_status,
             computer: loose.computer,
+            remarks: loose.remarks,
             tape: tape.clone(),
         };
         started.control(companion, ports, options.engages_when_ready)?;
@@ -117,16 +123,19 @@ impl Started {
             notes: Notes::new(to_notes, Arc::clone(&counts)),
             counts,
             clock,
+            pace: Arc::new(PaceMark::default()),
         };
         let (to_failures, failures) = bounded(Stage::ALL.len());
         let (put_status, status) = latest();
         let (to_unwritten, unwritten) = bounded(1);
         let (put_computer, computer) = latest();
+        let (to_remarks, remarks) = bounded(REMARKS);
         let started = Self {
             common,
             failures,
             status,
             computer: put_computer,
+            remarks: to_remarks,
             unwritten,
             threads: Vec::with_capacity(Stage::ALL.len()),
             to_failures,
@@ -136,6 +145,7 @@ impl Started {
             notes,
             put_status,
             computer,
+            remarks,
             to_unwritten,
         };
         (started, loose)

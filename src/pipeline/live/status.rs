@@ -1,5 +1,7 @@
 //! How it is going, at one tick: what the watchdog tells the log.
 
+use super::super::schedule::DISARMED_MAX_AGE;
+use super::control::is_idle;
 use super::counts::CountsReport;
 use crate::autopilot::companion::Companion;
 use crate::autopilot::supervisor::{Health, Phase, Reason, Refusal, Tally};
@@ -22,6 +24,8 @@ pub struct Status {
     pub health: Health,
     /// Whose behaviour the autopilot has.
     pub kind: Option<AutopilotKind>,
+    /// A heartbeat that is fresh shows the motors off.
+    pub is_disarmed: bool,
     /// Its last heartbeat.
     pub mode: Option<VehicleMode>,
     /// Where it is, NED, metres.
@@ -51,12 +55,29 @@ impl Status {
             readiness,
             health,
             kind: state.kind,
+            is_disarmed: state.mode.is_some_and(|m| {
+                m.fresh(now, DISARMED_MAX_AGE)
+                    .is_some_and(|mode| !mode.is_armed)
+            }),
             mode: state.mode.map(|m| m.value),
             position: state.kinematics.map(|k| k.value.position),
             height: state.height.map(|h| h.value),
             streams: companion.streams_flowing(now),
             frames: (companion.link_counts().frames, companion.sent_counts().0),
             tally: companion.tally(),
+        }
+    }
+
+    /// Whether the settings may be read again now: only on the ground, and with nothing under way.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) const fn may_reload(&self) -> Result<(), &'static str> {
+        match self.mode {
+            _ if !is_idle(self.phase) => Err("a landing is under way"),
+            Some(mode) if mode.is_armed => Err("the vehicle is armed"),
+            _ if !self.is_disarmed => Err("not known to be disarmed"),
+            _ => Ok(()),
         }
     }
 

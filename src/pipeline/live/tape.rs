@@ -3,6 +3,7 @@
 
 use crossbeam_channel::Sender;
 
+use crate::autopilot::commands::{Notice, Severity};
 use crate::autopilot::report::Computer;
 use crate::autopilot::supervisor::{Brief, Health, Request};
 use crate::camera::Frame;
@@ -24,6 +25,8 @@ pub enum TapeEntry {
     Asked(Request),
     /// It was told what the board is busy with.
     Gauged(Computer),
+    /// It was given something to tell the ground.
+    Remarked(Severity, Notice, MonoTime),
     /// It had its tick, with the stages this well.
     Ticked(MonoTime, Health),
     /// It sent bytes.

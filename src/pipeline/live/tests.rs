@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::never;
+use crossbeam_channel::{bounded, never};
+use image::RgbImage;
 
 use super::super::schedule::{BEAT, CONTROL_DEADLINE, HAND_BACK_LIMIT, HANG_LIMIT};
+use super::latest::latest;
 use super::start::Loose;
 use super::*;
 use crate::autopilot::companion::Companion;
 use crate::autopilot::supervisor::Refusal;
+use crate::camera::Frame;
+use crate::inference::manifest::{Manifest, ModelFiles};
+use crate::inference::{InferenceError, SegmentationMap};
+use crate::vehicle::{Mode, VehicleMode};
 
 /// Longer than any test lasts.
 const FOR_EVER: Duration = Duration::from_mins(10);
@@ -145,4 +151,117 @@ fn a_hand_back_that_does_not_come_to_an_end_is_a_hang() {
     let limit = HAND_BACK_LIMIT + CONTROL_DEADLINE;
     assert!(!watchdog.is_overdue(at(5.0).after(limit)));
     assert!(watchdog.is_overdue(at(5.1).after(limit)));
+}
+
+/// Asks for the settings to be read again in this status; why it is refused, or how it ends.
+fn asked_to_reload(armed: Option<bool>, is_fresh: bool, phase: Phase) -> Result<Ended, String> {
+    let (mut watchdog, loose) = watchdog();
+    ticking(&mut watchdog);
+    let flag = Arc::new(AtomicBool::new(true));
+    watchdog.reload = Some(Arc::clone(&flag));
+    let mode = |is_armed| VehicleMode {
+        mode: Mode::Hold,
+        custom_mode: 0,
+        is_armed,
+        is_failsafe: false,
+    };
+    watchdog.status = Some(Status {
+        mode: armed.map(mode),
+        is_disarmed: armed == Some(false) && is_fresh,
+        ..status(&watchdog, phase, MonoTime::ZERO)
+    });
+    let stop = AtomicBool::new(false);
+    watchdog.heed_reload();
+    assert!(!flag.load(Ordering::Relaxed), "heard once");
+    if let Ok((_, notice)) = loose.remarks.try_recv() {
+        assert_eq!(watchdog.started.common.watch.wished(), Wish::Run);
+        return Err(notice.to_string());
+    }
+    let is_hung = watchdog.watch(&stop);
+    Ok(watchdog.finish(is_hung).ended)
+}
+
+#[test]
+fn settings_are_read_again_only_where_the_motors_are_known_to_be_off() {
+    use Phase::{Descending, HandedBack, Standby};
+    for phase in [Standby, HandedBack] {
+        let ended = asked_to_reload(Some(false), true, phase);
+        assert_eq!(ended, Ok(Ended::Reload));
+    }
+    for (armed, is_fresh, phase, why) in [
+        (Some(true), true, Standby, "the vehicle is armed"),
+        (Some(true), false, Standby, "the vehicle is armed"),
+        (Some(false), false, Standby, "not known to be disarmed"),
+        (None, false, Standby, "not known to be disarmed"),
+        (Some(false), true, Descending, "a landing is under way"),
+    ] {
+        let refused = asked_to_reload(armed, is_fresh, phase).unwrap_err();
+        assert!(refused.ends_with(why), "{refused}");
+    }
+}
+
+#[test]
+fn a_stop_is_no_reload() {
+    let (mut watchdog, _loose) = watchdog();
+    ticking(&mut watchdog);
+    watchdog.is_reloading = true;
+    let is_hung = watchdog.watch(&AtomicBool::new(true));
+    assert_eq!(watchdog.finish(is_hung).ended, Ended::AsWished);
+}
+
+/// Says nothing of any frame, and at once.
+struct Mute(Manifest);
+
+impl Segmenter for Mute {
+    fn manifest(&self) -> &Manifest {
+        &self.0
+    }
+
+    fn segment(&mut self, _: &Frame, _: &mut SegmentationMap) -> Result<(), InferenceError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn under_pressure_pictures_that_are_looked_at_are_apart_and_the_others_are_counted() {
+    for (pace, looks) in [(Pace::Full, 20), (Pace::Eased, 7), (Pace::Least, 4)] {
+        let (started, _loose) = Started::empty(SystemClock::start());
+        let common = started.common.clone();
+        common.pace.set(pace);
+        let (put, take) = latest();
+        let (to, segmented) = bounded(32);
+        let (free, maps) = bounded(32);
+        for _ in 0..32 {
+            free.send(SegmentationMap::default()).unwrap();
+        }
+        let manifest = include_str!("../../../models/landing.toml");
+        let files = ModelFiles::embedded(manifest, include_bytes!("../../../models/landing.onnx"));
+        let mute = Box::new(Mute(files.unwrap().manifest));
+        let image = Arc::new(RgbImage::new(8, 8));
+        std::thread::scope(|scope| {
+            let common = &common;
+            std::thread::Builder::new()
+                .name("inference".to_owned())
+                .spawn_scoped(scope, move || {
+                    stages::inference(mute, common, &take, (&to, &maps));
+                })
+                .unwrap();
+            // Ten a second, each taken before the next comes.
+            for seq in 0..20_u64 {
+                put.put(Frame {
+                    seq,
+                    source: "test".into(),
+                    captured_at: MonoTime::from_secs_f64(0.1 * seq as f64),
+                    image: Arc::clone(&image),
+                    tag: None,
+                });
+                while segmented.len() as u64 + common.counts.eased.get() <= seq {
+                    rest(BEAT / 50);
+                }
+            }
+            common.watch.wish(Wish::Stop);
+        });
+        assert_eq!(segmented.len(), looks, "{pace:?}");
+        assert_eq!(common.counts.eased.get(), 20 - looks as u64);
+    }
 }

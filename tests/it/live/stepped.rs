@@ -40,6 +40,9 @@ impl Stepped {
         match entry {
             TapeEntry::Received(bytes, now) => self.companion.receive(&bytes, now),
             TapeEntry::Gauged(computer) => self.companion.set_computer(computer),
+            TapeEntry::Remarked(severity, notice, now) => {
+                self.companion.tell(severity, notice, now);
+            }
             TapeEntry::Asked(request) => self.companion.request(request),
             TapeEntry::Answered(at, now) => {
                 let situation = Situation::of(&self.companion, at, now);

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::sim::autopilot::OffboardLoss;
 
 impl Bench {
     /// What was answered, and to whom.
@@ -38,6 +39,39 @@ fn only_what_is_addressed_to_us_is_heard_and_answered(
         Vec::from_iter(answer.map(|a| (a, (255, 1))))
     );
     assert_eq!(bench.companion.phase(), phase);
+}
+
+#[rstest]
+#[case(OffboardLoss::Return, true)]
+#[case(OffboardLoss::Hover, true)]
+#[case(OffboardLoss::Land, false)]
+fn px4_that_lands_when_we_fall_silent_is_not_commanded_and_the_ground_hears_why(
+    #[case] offboard_loss: OffboardLoss,
+    #[case] starts: bool,
+) {
+    let mut bench = Bench::new(Authority::Command);
+    bench.sim = Some(SimAutopilot::new(SimConfig {
+        offboard_loss,
+        ..SimConfig::new(Dialect::Px4, 7)
+    }));
+    bench.run(8.0);
+    bench.say(255, &user_command((1, 191), 1.0));
+    assert_eq!(bench.companion.phase() != Phase::Standby, starts);
+    let told = bench.texts().concat();
+    assert_eq!(told.contains("set COM_OBL_RC_ACT to 5"), !starts, "{told}");
+}
+
+#[test]
+fn px4_is_asked_again_and_again_what_it_does_when_we_fall_silent_where_it_may_be_commanded() {
+    for (mode, expected) in [(Authority::Command, 5..=7), (Authority::Advise, 0..=0)] {
+        let mut bench = Bench::flying(mode, Dialect::Px4);
+        bench.run(52.0);
+        let asked = bench.heard.iter().filter(|(_, m)| {
+            matches!(m, MavMessage::PARAM_REQUEST_READ(p) if p.param_id.to_str() == Ok("COM_OBL_RC_ACT"))
+        });
+        let count = asked.count();
+        assert!(expected.contains(&count), "{count} in {mode:?}");
+    }
 }
 
 #[test]

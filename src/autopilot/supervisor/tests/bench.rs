@@ -12,8 +12,8 @@ use crate::landing::{
 };
 use crate::time::MonoTime;
 use crate::vehicle::{
-    AutopilotKind, EstimatorHealth, HeightAboveGround, HeightSource, Kinematics, LandedState, Mode,
-    Pose, RcChannels, Stamped, VehicleMode, VehicleState,
+    AutopilotKind, EstimatorHealth, HeightAboveGround, HeightSource, Kinematics, LandedState,
+    LossAction, Mode, Pose, RcChannels, Stamped, VehicleMode, VehicleState,
 };
 
 /// What the frames say of the watched place.
@@ -53,6 +53,8 @@ pub(super) struct Bench {
     pub(super) has_frames: bool,
     pub(super) estimator_is_good: bool,
     pub(super) wind_m_s: Option<f64>,
+    /// What PX4 said, and how long ago, seconds.
+    pub(super) loss_action: Option<(LossAction, f64)>,
     pub(super) rc: Option<[u16; 18]>,
     pub(super) epoch: u32,
     pub(super) health: Health,
@@ -120,6 +122,7 @@ impl Bench {
             has_frames: true,
             estimator_is_good: true,
             wind_m_s: None,
+            loss_action: Some((LossAction::Hold, 0.0)),
             rc: None,
             epoch: 1,
             health: Health::Good,
@@ -294,6 +297,9 @@ impl Bench {
         };
         v.estimator = Some(Stamped::new(estimator, now));
         v.wind_m_s = self.wind_m_s.map(|w| Stamped::new(w, now));
+        v.loss_action = self
+            .loss_action
+            .map(|(action, age_s)| Stamped::new(action, at(self.t - age_s)));
         v.rc = self
             .rc
             .map(|us| Stamped::new(RcChannels { us: us.map(Some) }, now));

@@ -5,7 +5,7 @@ use super::super::state::State;
 use super::super::{Authority, Health, Phase, Reason, Refusal, Request, SupervisorConfig};
 use super::bench::{Bench, Said, at, command_config, is_control, reach};
 use crate::autopilot::commands::Command;
-use crate::vehicle::{AutopilotKind, HeightSource, Mode};
+use crate::vehicle::{AutopilotKind, HeightSource, LossAction, Mode};
 use rstest::rstest;
 
 type Spoil = fn(&mut Bench);
@@ -64,6 +64,29 @@ fn a_configuration_refuses(#[case] change: fn(&mut SupervisorConfig), #[case] re
     b.start();
     assert_eq!(b.phase(), Phase::Standby);
     assert!(b.texts().contains(refusal.text()), "{}", b.texts());
+}
+
+#[rstest]
+#[case::hold(Some((LossAction::Hold, 0.0)), None)]
+#[case::back(Some((LossAction::Return, 50.0)), None)]
+#[case::land(Some((LossAction::Other(4), 0.0)), Some(Refusal::LossActionUnsafe))]
+#[case::sticks(Some((LossAction::Other(0), 0.0)), Some(Refusal::LossActionUnsafe))]
+#[case::silent(None, Some(Refusal::LossActionUnknown))]
+#[case::long_ago(Some((LossAction::Hold, 61.0)), Some(Refusal::LossActionUnknown))]
+fn px4_is_commanded_only_when_it_holds_or_returns_should_we_fall_silent(
+    #[case] said: Option<(LossAction, f64)>,
+    #[case] refusal: Option<Refusal>,
+) {
+    for kind in [AutopilotKind::Px4, AutopilotKind::ArduPilot] {
+        let mut b = Bench::new(command_config(), kind);
+        b.loss_action = said;
+        b.start();
+        let expected = refusal.filter(|_| kind == AutopilotKind::Px4);
+        assert_eq!(b.phase() == Phase::Standby, expected.is_some(), "{kind:?}");
+        if let Some(refusal) = expected {
+            assert!(b.texts().contains(refusal.text()), "{}", b.texts());
+        }
+    }
 }
 
 #[test]
