@@ -26,8 +26,8 @@ use crate::time::{Clock as _, MonoTime, SystemClock};
 
 /// Pictures a second.
 const RATE_HZ: f64 = 30.0;
-/// Drawn pictures, which come round and round.
-const DRAWN: u64 = 12;
+/// Drawn pictures, which come round and round; few, for they count as memory.
+const DRAWN: u64 = 4;
 /// Memory is looked at this often, and first after so long.
 const LOOK: Duration = Duration::from_secs(5);
 /// One wait.
@@ -95,7 +95,7 @@ fn duration(seconds: f64) -> Duration {
 
 /// Raw YUYV pictures from memory, at their times, decoded as a camera's are.
 struct Synthetic {
-    pictures: Vec<Vec<u8>>,
+    pictures: Arc<Vec<Vec<u8>>>,
     clock: SystemClock,
     next: MonoTime,
     sequence: u32,
@@ -230,13 +230,14 @@ fn parts(
             bytes
         })
         .collect();
+    let pictures = Arc::new(pictures);
     let (lens, mount) = (flight.camera_model().clone(), *flight.mount());
     let shutter = clock.clone();
     let spec = LiveSpec {
         name: Arc::from("synthetic camera"),
         opener: Box::new(move || {
             Ok(Box::new(Synthetic {
-                pictures: pictures.clone(),
+                pictures: Arc::clone(&pictures),
                 clock: shutter.clone(),
                 next: shutter.now(),
                 sequence: 0,

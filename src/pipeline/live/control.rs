@@ -144,6 +144,8 @@ impl Control {
             .put(|| TapeEntry::Took(Box::new(*brief), now));
         self.companion.decide(*brief, now);
         self.unheard = Some(brief.captured_at);
+        // It is acted on at once: half a tick later it would be half a tick older.
+        self.next_tick = self.next_tick.min(now);
     }
 
     fn answer(&mut self, question: &Question) {
