@@ -332,7 +332,7 @@ def acceptance(args, steps, shell):
 
     def no_camera():
         count = lambda: int(re.search(r"sites in (\d+) decisions", status(shell)["StatusText"]).group(1))
-        shell("pkill -x cat")
+        shell("kill $(pidof cat)")
         until("word of it", 60, lambda: re.search(r"camera: cat: the command", journal()))
         before = count()
         return until("pictures again", 300, lambda: count() > before + 3 and f"decisions go on after {before}")
