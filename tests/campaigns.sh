@@ -4,7 +4,7 @@
 #     cargo build --release
 #     tests/campaigns.sh target/release/alight out/campaigns [NAME...]
 #
-# NAME is noisy, takeover, network or faults; without any, all of them. Seeds from 400000 on were flown for these figures
+# NAME is noisy, takeover, network or faults; without any, all of them. Seeds from 500000 on were flown for these figures
 # alone: nothing was developed on them.
 set -euo pipefail
 if [ $# -lt 2 ]; then
@@ -23,10 +23,10 @@ fly() {
 for name in "${@:-all}"; do
   case $name in
     all) exec "$0" "$alight" "$out" noisy takeover network faults ;;
-    noisy) fly noisy --segmenter noisy --seed 400000 --flights 1000 ;;
-    faults) fly faults --segmenter noisy --seed 410000 --flights 500 --faults random ;;
-    takeover) fly takeover --segmenter noisy --seed 420000 --flights 1000 --faults takeover ;;
-    network) fly network --segmenter network --seed 430000 --flights 60 ;;
+    noisy) fly noisy --segmenter noisy --seed 500000 --flights 1000 ;;
+    faults) fly faults --segmenter noisy --seed 510000 --flights 500 --faults random ;;
+    takeover) fly takeover --segmenter noisy --seed 520000 --flights 1000 --faults takeover ;;
+    network) fly network --segmenter network --seed 530000 --flights 60 ;;
     *)
       echo "no campaign $name: noisy, takeover, network or faults" >&2
       exit 2

@@ -227,6 +227,8 @@ pub struct DescentConfig {
     pub commit_height_without_range_m: f64,
     /// So long it stays above the commit height before it goes below, while nothing moves around the site, seconds.
     pub last_look_s: f64,
+    /// Without such a quiet time for this long, another site is taken, seconds.
+    pub last_look_longest_s: f64,
     /// So far above the commit height, metres.
     pub last_look_above_m: f64,
     /// Height from which on LAND or PRECLAND take over, judged by a range sensor; earlier when the picture, from below the
@@ -256,6 +258,7 @@ impl Default for DescentConfig {
             commit_height_m: None,
             commit_height_without_range_m: 9.0,
             last_look_s: 10.0,
+            last_look_longest_s: 30.0,
             last_look_above_m: 4.0,
             land_height_m: None,
             blind_height_m: None,

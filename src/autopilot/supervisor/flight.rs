@@ -2,12 +2,13 @@
 
 use crate::autopilot::commands::{Command, Severity, TargetSample};
 use crate::geometry::{Ned, Vec3};
+use crate::time::MonoTime;
 use crate::vehicle::AutopilotKind;
 
 use super::altimeter::Height;
 use super::facts::{Facts, Place};
 use super::reason::Reason;
-use super::search::SAME_SITE_M;
+use super::search::{BUSY_PLACE_M, SAME_SITE_M};
 use super::state::{After, Approaching, Descending, Gate, Holding, State};
 use super::target::{Target, Word};
 use super::voice::{At, Orders};
@@ -88,14 +89,20 @@ impl Supervisor {
         let is_over = offset_m <= d.offset_max_m;
         let commit_m = self.last_gate_m(&height);
         let look_m = commit_m + d.last_look_above_m;
-        if s.target.is_restless() {
-            s.looking_since = None;
-        } else if is_over && height.low_m <= look_m + COMMIT_SLACK_M {
+        if is_over && height.low_m <= look_m + COMMIT_SLACK_M {
+            s.waiting_since.get_or_insert(f.now);
             s.looking_since.get_or_insert(f.now);
         }
-        let has_looked = s
-            .looking_since
-            .is_some_and(|at| f.now.secs_since(at) >= d.last_look_s);
+        if s.target.is_restless() {
+            s.looking_since = None;
+        }
+        let lasted = |since: Option<MonoTime>, s| since.is_some_and(|at| f.now.secs_since(at) >= s);
+        let has_looked = lasted(s.looking_since, d.last_look_s);
+        if !has_looked && lasted(s.waiting_since, d.last_look_longest_s) {
+            // People go to and fro here: another place is better.
+            s.target.disturbed = BUSY;
+            return self.transition_to_holding(s.target, Reason::NeverQuiet, f, orders);
+        }
         if is_over && has_looked && height.low_m <= commit_m + COMMIT_SLACK_M {
             return self.transition_to_committed(&s, &place, f, orders);
         }
@@ -182,10 +189,12 @@ impl Supervisor {
             return self.transition_to_approaching(s.target, &place, f, orders);
         }
         // A site that is spoken against is left at once for another; one that nobody speaks of is waited for.
+        // Where people come by, they come by the next place, too.
+        let apart_m = if is_busy { BUSY_PLACE_M } else { SAME_SITE_M };
         let other = f
             .brief
             .and_then(Target::offered)
-            .filter(|t| s.target.distance_m(t.place) > SAME_SITE_M && self.is_allowed(t.place, f));
+            .filter(|t| s.target.distance_m(t.place) > apart_m && self.is_allowed(t.place, f));
         let is_over = held_s > self.config.descent.reroute_after_s;
         if let Some(other) = other.filter(|_| is_over || is_busy || s.target.is_objected_to()) {
             self.avoid(&s.target, f);
@@ -349,6 +358,7 @@ impl Supervisor {
             target,
             gate,
             looking_since: None,
+            waiting_since: None,
         };
         self.descend(s, f, orders);
     }
@@ -361,7 +371,9 @@ impl Supervisor {
         f: &Facts<'_>,
         orders: &mut Orders,
     ) {
-        target.disturbed += u8::from(target.is_restless());
+        target.disturbed = target
+            .disturbed
+            .saturating_add(u8::from(target.is_restless()));
         let station = match f.place {
             Ok(place) => place.position,
             Err(reason) => {

@@ -101,6 +101,8 @@ pub enum Reason {
     MonitorVetoes(Option<MonitorReason>),
     /// The site is not clear any more.
     NotClear,
+    /// Something moved around the site, again and again.
+    NeverQuiet,
     /// Blown or pushed off the site.
     OffTheSite,
     /// Origin moved, position jumped or autopilot started again: no known place means anything.
@@ -148,6 +150,7 @@ impl Reason {
             Self::MonitorWaits(_) => "monitor waits",
             Self::MonitorVetoes(_) => "monitor vetoes",
             Self::NotClear => "site not clear any more",
+            Self::NeverQuiet => "no quiet moment around the site",
             Self::OffTheSite => "blown off the site",
             Self::PlacesLost => "autopilot's origin or position jumped",
             Self::OutsideFence => "outside the fence",

@@ -17,7 +17,7 @@ const ARRIVED_M: f64 = 2.0;
 /// Sites nearer to one that was given up are the same, metres.
 pub(super) const SAME_SITE_M: f64 = 1.5;
 /// Where something moved, sites nearer than this to the one given up are no better, metres.
-const BUSY_PLACE_M: f64 = 6.0;
+pub(super) const BUSY_PLACE_M: f64 = 6.0;
 /// So long the monitor is asked about an alternate, seconds.
 const ASK_S: f64 = 2.0;
 /// Climb where the height is not known, metres.

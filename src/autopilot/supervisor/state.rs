@@ -114,6 +114,8 @@ pub(super) struct Descending {
     pub(super) gate: Gate,
     /// Above the commit height, looking at a site around which nothing has moved since then.
     pub(super) looking_since: Option<MonoTime>,
+    /// There since then, quiet or not.
+    pub(super) waiting_since: Option<MonoTime>,
 }
 
 /// A height above ground that silence does not go below.

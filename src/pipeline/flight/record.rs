@@ -104,7 +104,7 @@ impl Flight<'_> {
         let gave_up = self.companion.reason().map_or("out of time", Reason::text);
         let hold = self.last_hold.map_or("", HoldReason::text);
         Some(format!(
-            "{} ({gave_up}; last hold: {hold})",
+            "{} ({gave_up}; last frame without a site: {hold})",
             line.result.name()
         ))
     }

@@ -153,7 +153,7 @@ impl SearchConfig {
 }
 
 impl DescentConfig {
-    fn checks(&self) -> [Check; 17] {
+    fn checks(&self) -> [Check; 18] {
         let (lowest, highest) = COMMIT_RANGE_M;
         let commit = self.commit_height_m.unwrap_or(lowest);
         let highest_land = self.commit_height_m.unwrap_or(highest);
@@ -194,6 +194,12 @@ impl DescentConfig {
                 highest_land,
             ),
             ("descent.last_look_s", self.last_look_s, 0.0, 60.0),
+            (
+                "descent.last_look_longest_s",
+                self.last_look_longest_s,
+                self.last_look_s,
+                300.0,
+            ),
             (
                 "descent.last_look_above_m",
                 self.last_look_above_m,

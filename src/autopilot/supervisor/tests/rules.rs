@@ -172,6 +172,24 @@ fn a_site_where_somebody_comes_by_again_and_again_is_given_up() {
 }
 
 #[test]
+fn a_site_with_no_quiet_moment_is_given_up() {
+    let mut b = reach("descending");
+    let [commit_m, ..] = b.supervisor.heights_m();
+    b.until("the last look", 60.0, |b| b.height_m() < commit_m + 4.6);
+    let from = b.t;
+    // Too short to hold it off, and each begins the ten quiet seconds again.
+    while matches!(b.state(), State::Descending(_)) && b.t - from < 60.0 {
+        b.said = Said::MotionAround;
+        b.run(0.3);
+        b.said = Said::Go;
+        b.run(5.0);
+    }
+    assert!((30.0..36.0).contains(&(b.t - from)), "{}", b.t - from);
+    assert!(b.height_m() > commit_m + 3.0);
+    b.until("given up", 10.0, |b| b.phase() == Phase::Searching);
+}
+
+#[test]
 fn from_too_low_it_climbs_for_the_last_look() {
     let mut b = Bench::command();
     b.offer = Some((4.0, -3.0));
