@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::effnet_unet::Encoder;
+use crate::networks::Network;
 
 /// Trains, scores and exports the networks that alight flies.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Write `landing.onnx` and `landing.toml`; temperature and threshold are fitted on the held-out fold.
     Export(ExportArgs),
+    /// List the networks that can be trained: parameters, multiplications, where each comes from.
+    Networks(NetworksArgs),
     /// Score a model on a list of pictures, through the runtime's own inference.
     Eval(EvalArgs),
 }
@@ -91,6 +93,23 @@ pub struct EvalArgs {
     /// Also write how the network errs to this file: what `alight sim --segmenter noisy` flies with.
     #[arg(long)]
     pub errors: Option<PathBuf>,
+}
+
+/// Arguments of `networks`.
+#[derive(Debug, Args)]
+pub struct NetworksArgs {
+    /// Rows of the network's input.
+    #[arg(long, default_value_t = 256)]
+    pub height: usize,
+    /// Columns of the network's input.
+    #[arg(long, default_value_t = 384)]
+    pub width: usize,
+    /// Write each with random values to this folder, beside a picture and what tract makes of it, for `tests/onnxruntime.py`.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Seed of the random values.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Arguments of `prepare`.
@@ -166,11 +185,11 @@ pub struct TrainArgs {
     /// Drawn pictures for each real one.
     #[arg(long, default_value_t = 0.2)]
     pub drawn_ratio: f32,
-    /// The encoder.
-    #[arg(long, value_enum, default_value_t = Encoder::Lite0)]
-    pub encoder: Encoder,
-    /// ImageNet weights of the encoder, safetensors.
-    #[arg(long, required_unless_present = "start_from")]
+    /// The network: `alight-trainer networks` lists them.
+    #[arg(long, default_value = "effnet-lite0-unet")]
+    pub network: Network,
+    /// ImageNet weights of the encoder, safetensors; without, everything is learned from nothing, at the decoder's rate.
+    #[arg(long)]
     pub pretrained: Option<PathBuf>,
     /// A trained network of the same kind to start from (its `best.safetensors`), instead.
     #[arg(long, conflicts_with = "pretrained")]

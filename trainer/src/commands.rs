@@ -10,6 +10,7 @@ use crate::data;
 use crate::data::cache::Cache;
 use crate::data::fold::Fold;
 use crate::data::prepare::{Pairs, prepare_drawn, prepare_pairs};
+use crate::networks::Network;
 
 /// Classes of the data that the flying network learns.
 const CLASSES: u8 = alight::inference::classes::SEMANTIC_DRONE.len() as u8;
@@ -26,6 +27,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Split(args) => split(args),
         Command::Export(args) => export_model(args),
         Command::Eval(args) => eval_model(args),
+        Command::Networks(args) => networks(args),
         #[cfg(feature = "libtorch")]
         Command::Train(args) => crate::torch::train::train(args),
         #[cfg(not(feature = "libtorch"))]
@@ -95,13 +97,8 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         epochs: number("epoch") as u32,
         licence: LICENCE.to_owned(),
     };
-    let encoder = crate::effnet_unet::encoder_of(&args.parameters, &words)?;
-    let graph = crate::effnet_unet::effnet_lite_unet(
-        encoder,
-        args.height,
-        args.width,
-        usize::from(cache.index.classes),
-    );
+    let network = Network::of_file(&args.parameters, &words)?;
+    let graph = network.graph(args.height, args.width, usize::from(cache.index.classes))?;
     crate::export::adjust(
         (&graph, &training),
         &mut parameters,
@@ -128,6 +125,21 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         files.network.len(),
         args.out.display()
     );
+    Ok(())
+}
+
+fn networks(args: &cli::NetworksArgs) -> Result<()> {
+    log::info!(
+        "{}",
+        crate::networks::table(args.height, args.width, usize::from(CLASSES))?
+    );
+    let Some(out) = &args.out else {
+        return Ok(());
+    };
+    for network in Network::ALL {
+        let graph = network.graph(args.height, args.width, usize::from(CLASSES))?;
+        crate::agreement::write(&graph, args.seed, out)?;
+    }
     Ok(())
 }
 

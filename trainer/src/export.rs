@@ -262,7 +262,7 @@ pub fn save(files: &ModelFiles, folder: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::data::cache::CacheWriter;
-    use crate::graph::Op;
+    use crate::graph::{Conv, Op};
     use crate::parameters::Parameter;
     use image::{Luma, Rgb};
 
@@ -274,13 +274,11 @@ mod tests {
             width: 48,
         };
         let mut g = Graph::new("colours", input);
-        let op = Op::Conv {
-            out: 24,
-            kernel: 1,
+        let op = Op::Conv(Conv {
             stride: 2,
-            groups: 1,
             has_bias: true,
-        };
+            ..Conv::new(24, 1)
+        });
         g.push("head", op, &[0]);
         let (mut weight, mut bias) = (vec![0.0; 24 * 3], vec![-20.0; 24]);
         weight[3 * 3..3 * 3 + 2].copy_from_slice(&[-8.0, 8.0]);

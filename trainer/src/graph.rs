@@ -33,25 +33,100 @@ impl Shape {
     }
 }
 
+/// Where a window stands when its size and step do not divide the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// TensorFlow's SAME: as few pixels as are needed, an odd one at the bottom and right.
+    Same,
+    /// torch's habit: half the window on every side. Not the same function as `Same` where the step is above 1, so that weights
+    /// trained with one do not fit the other well.
+    Half,
+}
+
+impl Padding {
+    /// Pixels (before, after) along an axis of `size`, so that `ceil(size / stride)` windows of `window` pixels fit.
+    #[must_use]
+    pub const fn of(self, size: usize, window: usize, stride: usize) -> (usize, usize) {
+        let (least, rest) = same_padding(size, window, stride);
+        match self {
+            Self::Same => (least, rest),
+            Self::Half => {
+                let before = window.saturating_sub(1) / 2;
+                // What no window reaches need not be there: a half padding at the end is often too much.
+                (before, (least + rest).saturating_sub(before))
+            }
+        }
+    }
+}
+
+/// A convolution. `ceil(size / stride)` rows and columns come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Output channels.
+    pub out: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+    /// Step in both directions.
+    pub stride: usize,
+    /// Groups; equal to the input channels for a depthwise convolution.
+    pub groups: usize,
+    /// Distance between the kernel's pixels: 1 where they touch.
+    pub dilation: usize,
+    /// Where the windows stand.
+    pub padding: Padding,
+    /// Whether it adds a bias.
+    pub has_bias: bool,
+}
+
+impl Conv {
+    /// A plain one: step 1, one group, no bias.
+    #[must_use]
+    pub const fn new(out: usize, kernel: usize) -> Self {
+        Self {
+            out,
+            kernel,
+            stride: 1,
+            groups: 1,
+            dilation: 1,
+            padding: Padding::Same,
+            has_bias: false,
+        }
+    }
+
+    /// Rows and columns that one output pixel looks at.
+    #[must_use]
+    pub const fn window(&self) -> usize {
+        (self.kernel.saturating_sub(1)) * self.dilation + 1
+    }
+}
+
+/// A largest value of each window. `ceil(size / stride)` rows and columns come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Rows and columns of a window.
+    pub kernel: usize,
+    /// Step in both directions.
+    pub stride: usize,
+    /// Where the windows stand; what lies outside the picture is never the largest.
+    pub padding: Padding,
+}
+
+impl Pool {
+    /// Two by two without overlap, the classic one.
+    pub const HALF: Self = Self {
+        kernel: 2,
+        stride: 2,
+        padding: Padding::Same,
+    };
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// The picture.
     Input,
-    /// Convolution with TensorFlow's SAME padding: `ceil(size / stride)` rows and columns come out, and an odd padding puts
-    /// its extra pixel at the bottom and right. For stride 1 and odd kernels this is the usual symmetric padding.
-    Conv {
-        /// Output channels.
-        out: usize,
-        /// Rows and columns of the kernel.
-        kernel: usize,
-        /// Step in both directions.
-        stride: usize,
-        /// Groups; equal to the input channels for a depthwise convolution.
-        groups: usize,
-        /// Whether it adds a bias.
-        has_bias: bool,
-    },
+    /// Convolution.
+    Conv(Conv),
     /// Batch normalisation with this epsilon.
     BatchNorm(f32),
     /// `max(x, 0)`.
@@ -66,6 +141,18 @@ pub enum Op {
     UpsampleNearest(usize),
     /// Enlarges by a whole factor, bilinear between pixel centres (half-pixel convention).
     UpsampleBilinear(usize),
+    /// Largest values of windows.
+    MaxPool(Pool),
+    /// Undoes [`Pool::HALF`]: reads values, the tensor before the pooling and the one after it; each value goes to where its window had
+    /// its largest value (the first of equals, row by row), all else is 0. Sizes must be even.
+    MaxUnpool,
+    /// Enlarges by a whole factor `f`: of `f * f` neighbouring channels each pixel makes a square. A 1x1 convolution before it is
+    /// a transposed convolution whose kernel and stride are `f`.
+    DepthToSpace(usize),
+    /// The mean of each channel: one pixel comes out.
+    GlobalMean,
+    /// Repeats a tensor of one pixel over the size of the second tensor.
+    Spread,
 }
 
 /// A named operation and the nodes that it reads.
@@ -206,31 +293,7 @@ impl Graph {
     fn shape_of(&self, node: &Node, inputs: &[Shape]) -> Result<Shape, String> {
         match (&node.op, inputs) {
             (Op::Input, []) => Ok(self.input),
-            (
-                &Op::Conv {
-                    out,
-                    kernel,
-                    stride,
-                    groups,
-                    ..
-                },
-                [s],
-            ) => {
-                if [kernel, stride, groups, out].contains(&0)
-                    || s.channels % groups != 0
-                    || out % groups != 0
-                {
-                    return Err(format!(
-                        "a convolution of {} to {out} channels cannot have {groups} groups, kernel {kernel}, stride {stride}",
-                        s.channels
-                    ));
-                }
-                Ok(Shape {
-                    channels: out,
-                    height: s.height.div_ceil(stride),
-                    width: s.width.div_ceil(stride),
-                })
-            }
+            (Op::Conv(conv), [s]) => conv_shape(conv, *s),
             (Op::BatchNorm(_) | Op::Relu | Op::Relu6, [s]) => Ok(*s),
             (Op::Add, [a, b]) if a == b => Ok(*a),
             (Op::Concat, [first, rest @ ..])
@@ -247,6 +310,32 @@ impl Graph {
                 channels: s.channels,
                 height: s.height * f,
                 width: s.width * f,
+            }),
+            (Op::MaxPool(p), [s]) if p.kernel >= p.stride && p.stride > 0 => Ok(Shape {
+                channels: s.channels,
+                height: s.height.div_ceil(p.stride),
+                width: s.width.div_ceil(p.stride),
+            }),
+            (Op::MaxUnpool, [values, before, after])
+                if values == after
+                    && (after.height * 2, after.width * 2) == (before.height, before.width)
+                    && after.channels == before.channels =>
+            {
+                Ok(*before)
+            }
+            (&Op::DepthToSpace(f), [s]) if f > 0 && s.channels % (f * f) == 0 => Ok(Shape {
+                channels: s.channels / (f * f),
+                height: s.height * f,
+                width: s.width * f,
+            }),
+            (Op::GlobalMean, [s]) => Ok(Shape {
+                channels: s.channels,
+                height: 1,
+                width: 1,
+            }),
+            (Op::Spread, [one, like]) if (one.height, one.width) == (1, 1) => Ok(Shape {
+                channels: one.channels,
+                ..*like
             }),
             _ => Err(format!("{:?} cannot read inputs of {inputs:?}", node.op)),
         }
@@ -274,17 +363,11 @@ impl Graph {
                 });
             };
             match node.op {
-                Op::Conv {
-                    out,
-                    kernel,
-                    groups,
-                    has_bias,
-                    ..
-                } => {
-                    let shape = vec![out, channels_in / groups, kernel, kernel];
+                Op::Conv(c) => {
+                    let shape = vec![c.out, channels_in / c.groups, c.kernel, c.kernel];
                     push("weight", shape, K::ConvWeight);
-                    if has_bias {
-                        push("bias", vec![out], K::Bias);
+                    if c.has_bias {
+                        push("bias", vec![c.out], K::Bias);
                     }
                 }
                 Op::BatchNorm(_) => {
@@ -297,6 +380,18 @@ impl Graph {
             }
         }
         Ok(specs)
+    }
+
+    /// Number of trained values.
+    ///
+    /// # Errors
+    /// As [`Graph::shapes`].
+    pub fn size(&self) -> Result<usize, GraphError> {
+        let trained = self
+            .parameters()?
+            .into_iter()
+            .filter(|p| p.kind.is_trained());
+        Ok(trained.map(|p| p.shape.iter().product::<usize>()).sum())
     }
 
     /// Multiply-accumulates of one run, in units of one.
@@ -321,6 +416,23 @@ impl Graph {
     }
 }
 
+fn conv_shape(c: &Conv, s: Shape) -> Result<Shape, String> {
+    if [c.kernel, c.stride, c.groups, c.out, c.dilation].contains(&0)
+        || s.channels % c.groups != 0
+        || c.out % c.groups != 0
+    {
+        return Err(format!(
+            "a convolution of {} to {} channels cannot have {} groups, kernel {}, stride {}, dilation {}",
+            s.channels, c.out, c.groups, c.kernel, c.stride, c.dilation
+        ));
+    }
+    Ok(Shape {
+        channels: c.out,
+        height: s.height.div_ceil(c.stride),
+        width: s.width.div_ceil(c.stride),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,13 +444,12 @@ mod tests {
     };
 
     fn conv(out: usize, kernel: usize, stride: usize, groups: usize) -> Op {
-        Op::Conv {
-            out,
-            kernel,
+        Op::Conv(Conv {
             stride,
             groups,
             has_bias: true,
-        }
+            ..Conv::new(out, kernel)
+        })
     }
 
     #[test]
@@ -348,6 +459,39 @@ mod tests {
         assert_eq!(same_padding(256, 5, 2), (1, 2));
         assert_eq!(same_padding(256, 3, 1), (1, 1));
         assert_eq!(same_padding(256, 1, 2), (0, 0));
+    }
+
+    #[test]
+    fn half_padding_reads_nothing_that_no_window_needs() {
+        assert_eq!(
+            Padding::Half.of(256, 7, 2),
+            (3, 2),
+            "torch pads (3, 3) and never reads the last"
+        );
+        assert_eq!(Padding::Half.of(256, 3, 1), (1, 1));
+        assert_eq!(Padding::Half.of(255, 3, 2), (1, 1));
+        assert_eq!(Padding::Half.of(256, 1, 2), (0, 0));
+        assert_eq!(Padding::Same.of(256, 7, 2), (2, 3));
+    }
+
+    #[test]
+    fn pooling_and_its_undoing_keep_the_shape() {
+        let mut g = Graph::new("t", INPUT);
+        let pooled = g.push("pool", Op::MaxPool(Pool::HALF), &[0]);
+        let back = g.push("unpool", Op::MaxUnpool, &[pooled, 0, pooled]);
+        let mean = g.push("mean", Op::GlobalMean, &[pooled]);
+        let spread = g.push("spread", Op::Spread, &[mean, back]);
+        let wide = g.push("wide", conv(8, 1, 1, 1), &[spread]);
+        g.push("large", Op::DepthToSpace(2), &[wide]);
+        let shapes = g.shapes().unwrap();
+        assert_eq!(shapes[back], INPUT);
+        assert_eq!(shapes[spread], INPUT);
+        let last = shapes.last().unwrap();
+        assert_eq!((last.channels, last.height, last.width), (2, 512, 768));
+        let mut g = Graph::new("t", INPUT);
+        let pooled = g.push("pool", Op::MaxPool(Pool::HALF), &[0]);
+        g.push("unpool", Op::MaxUnpool, &[pooled, pooled, pooled]);
+        assert!(matches!(g.shapes(), Err(GraphError::Inputs { node, .. }) if node == "unpool"));
     }
 
     #[test]

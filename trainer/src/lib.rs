@@ -3,14 +3,16 @@
 //! A network is plain data ([`graph`]) with named parameters ([`parameters`]); libtorch executes it for training (feature
 //! `libtorch`), [`onnx`] writes it for flight. Scores ([`eval`]) always go through the runtime's own inference.
 
+pub mod agreement;
 pub mod cli;
 pub mod commands;
 pub mod data;
-pub mod effnet_unet;
 pub mod errors;
 pub mod eval;
 pub mod export;
 pub mod graph;
+pub mod initial;
+pub mod networks;
 pub mod objects;
 pub mod onnx;
 pub mod parameters;

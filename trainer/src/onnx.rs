@@ -5,7 +5,7 @@ use prost::Message as _;
 use thiserror::Error;
 use tract_onnx::pb;
 
-use crate::graph::{Graph, GraphError, Node, Op, Shape, same_padding};
+use crate::graph::{Conv, Graph, GraphError, Node, Op, Padding, Pool, Shape};
 use crate::parameters::{Parameter, Parameters};
 
 /// The ONNX operator set: 13 is the first with per-axis `DequantizeLinear`.
@@ -73,16 +73,16 @@ pub fn fold_batch_norm(
                 .count();
             let conv = folded.nodes.get_mut(from).filter(|_| readers == 1);
             let conv = conv.ok_or_else(unfoldable)?;
-            let Op::Conv { has_bias, .. } = &mut conv.op else {
+            let Op::Conv(convolution) = &mut conv.op else {
                 return Err(unfoldable());
             };
-            *has_bias = true;
+            convolution.has_bias = true;
             absorb(&conv.name, &node.name, eps, parameters, &mut kept)?;
             place.push(from);
             continue;
         }
-        if let Op::Conv { has_bias, .. } = node.op {
-            let parts = if has_bias {
+        if let Op::Conv(conv) = node.op {
+            let parts = if conv.has_bias {
                 &["weight", "bias"][..]
             } else {
                 &["weight"]
@@ -197,8 +197,10 @@ pub fn write(
             .filter_map(|&i| graph.nodes.get(i))
             .collect();
         let shape = node.inputs.first().and_then(|&i| shapes.get(i)).copied();
+        let read = shape.unwrap_or(graph.input);
+        let made = shapes.get(index).copied().unwrap_or(read);
         let output = if is_last { "logits" } else { &node.name };
-        writer.node(node, &inputs, shape.unwrap_or(graph.input), output)?;
+        writer.node(node, &inputs, (read, made), output)?;
     }
     let last = shapes.last().copied().unwrap_or(graph.input);
     let model = pb::ModelProto {
@@ -234,19 +236,35 @@ impl Writer<'_> {
         &mut self,
         node: &Node,
         inputs: &[&Node],
-        shape: Shape,
+        (shape, made): (Shape, Shape),
         output: &str,
     ) -> Result<(), OnnxError> {
         let mut names: Vec<String> = inputs.iter().map(|n| n.name.clone()).collect();
         let (op_type, attributes) = match &node.op {
             Op::Input => return Ok(()),
             Op::BatchNorm(_) => return Err(OnnxError::Unfoldable(node.name.clone())),
-            Op::Conv { has_bias, .. } => {
+            Op::Conv(conv) => {
                 names.push(self.weight(&node.name)?);
-                if *has_bias {
+                if conv.has_bias {
                     names.push(self.float(&format!("{}.bias", node.name))?);
                 }
-                ("Conv", conv_attributes(&node.op, shape))
+                ("Conv", conv_attributes(conv, shape))
+            }
+            Op::MaxPool(pool) => ("MaxPool", pool_attributes(pool, shape)),
+            Op::MaxUnpool => {
+                names = self.unpool(&node.name, &names, shape);
+                ("Mul", vec![])
+            }
+            Op::DepthToSpace(f) => {
+                let attributes = vec![int("blocksize", *f), text("mode", "CRD")];
+                ("DepthToSpace", attributes)
+            }
+            Op::GlobalMean => ("GlobalAveragePool", vec![]),
+            Op::Spread => {
+                // Not `Expand`: tract 0.23 fails on one that is joined with others and read by a 1x1 convolution.
+                let one = names.first().cloned().unwrap_or_default();
+                names = vec![one, String::new(), self.scales((made.height, made.width))];
+                ("Resize", nearest_attributes())
             }
             Op::Relu => ("Relu", vec![]),
             Op::Relu6 => {
@@ -257,16 +275,11 @@ impl Writer<'_> {
             Op::Add => ("Add", vec![]),
             Op::Concat => ("Concat", vec![int("axis", 1)]),
             Op::UpsampleNearest(f) => {
-                names.extend([String::new(), self.scales(*f)]);
-                let attributes = vec![
-                    text("mode", "nearest"),
-                    text("coordinate_transformation_mode", "asymmetric"),
-                    text("nearest_mode", "floor"),
-                ];
-                ("Resize", attributes)
+                names.extend([String::new(), self.scales((*f, *f))]);
+                ("Resize", nearest_attributes())
             }
             Op::UpsampleBilinear(f) => {
-                names.extend([String::new(), self.scales(*f)]);
+                names.extend([String::new(), self.scales((*f, *f))]);
                 let attributes = vec![
                     text("mode", "linear"),
                     text("coordinate_transformation_mode", "half_pixel"),
@@ -337,11 +350,83 @@ impl Writer<'_> {
         name.to_owned()
     }
 
-    fn scales(&mut self, factor: usize) -> String {
-        let name = format!("enlarge-{factor}");
+    /// ONNX has `MaxUnpool`, tract has not: the same function of operators that both have. Gives the two factors whose product it is.
+    ///
+    /// Where the tensor before pooling equals the pooled one repeated, the window has a largest value; of several equal ones the
+    /// first counts. So the places of a window are ranked 4, 3, 2, 1, and what equals the highest rank of its window is the place.
+    /// `shape` is that of the values.
+    fn unpool(&mut self, node: &str, inputs: &[String], shape: Shape) -> Vec<String> {
+        let [values, before, after] = inputs else {
+            return inputs.to_vec();
+        };
+        let ranks = format!("{node}.ranks");
+        let (height, width) = (shape.height * 2, shape.width * 2);
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| 4 - (y % 2) * 2 - x % 2));
+        let table: Vec<f32> = places.map(|rank| rank as f32).collect();
+        self.initializers.push(tensor(
+            &ranks,
+            &[1, 1, height, width],
+            DataType::Float,
+            le_bytes(&table),
+        ));
+        let largest = self.repeated(node, "largest", after);
+        let is_largest = self.equal(node, "is-largest", [before.as_str(), &largest]);
+        let ranked = self.step(node, "ranked", "Mul", &[&is_largest, &ranks], vec![]);
+        let pool = pool_attributes(
+            &Pool::HALF,
+            Shape {
+                height,
+                width,
+                ..shape
+            },
+        );
+        let highest = self.step(node, "highest", "MaxPool", &[&ranked], pool);
+        let highest = self.repeated(node, "highest-repeated", &highest);
+        let place = self.equal(node, "place", [ranked.as_str(), &highest]);
+        let spread = self.repeated(node, "values", values);
+        vec![spread, place]
+    }
+
+    /// One operator of several that make up a node; gives the name of its output.
+    fn step(
+        &mut self,
+        node: &str,
+        part: &str,
+        op_type: &str,
+        inputs: &[&str],
+        attribute: Vec<pb::AttributeProto>,
+    ) -> String {
+        let name = format!("{node}.{part}");
+        self.nodes.push(pb::NodeProto {
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output: vec![name.clone()],
+            name: name.clone(),
+            op_type: op_type.to_owned(),
+            attribute,
+            ..Default::default()
+        });
+        name
+    }
+
+    fn repeated(&mut self, node: &str, part: &str, input: &str) -> String {
+        let scales = self.scales((2, 2));
+        let attributes = nearest_attributes();
+        self.step(node, part, "Resize", &[input, "", &scales], attributes)
+    }
+
+    /// 1 where both are equal, else 0.
+    fn equal(&mut self, node: &str, part: &str, both: [&str; 2]) -> String {
+        let [a, b] = both;
+        let yes = self.step(node, &format!("{part}.yes"), "Equal", &[a, b], vec![]);
+        let to = vec![int("to", DataType::Float as usize)];
+        self.step(node, part, "Cast", &[&yes], to)
+    }
+
+    /// Factors of rows and columns, for `Resize`.
+    fn scales(&mut self, (rows, columns): (usize, usize)) -> String {
+        let name = format!("enlarge-{rows}x{columns}");
         if !self.initializers.iter().any(|t| t.name == name) {
-            let f = factor as f32;
-            let bytes = le_bytes(&[1.0, 1.0, f, f]);
+            let bytes = le_bytes(&[1.0, 1.0, rows as f32, columns as f32]);
             self.initializers
                 .push(tensor(&name, &[4], DataType::Float, bytes));
         }
@@ -351,20 +436,37 @@ impl Writer<'_> {
 
 use pb::tensor_proto::DataType;
 
-fn conv_attributes(op: &Op, input: Shape) -> Vec<pb::AttributeProto> {
-    let &Op::Conv {
-        kernel,
-        stride,
-        groups,
-        ..
-    } = op
-    else {
-        return vec![];
-    };
-    let (top, bottom) = same_padding(input.height, kernel, stride);
-    let (left, right) = same_padding(input.width, kernel, stride);
+fn nearest_attributes() -> Vec<pb::AttributeProto> {
     vec![
-        int("group", groups),
+        text("mode", "nearest"),
+        text("coordinate_transformation_mode", "asymmetric"),
+        text("nearest_mode", "floor"),
+    ]
+}
+
+fn conv_attributes(c: &Conv, input: Shape) -> Vec<pb::AttributeProto> {
+    let mut attributes = window_attributes((c.kernel, c.window()), c.stride, c.padding, input);
+    attributes.push(int("group", c.groups));
+    if c.dilation != 1 {
+        attributes.push(ints("dilations", &[c.dilation, c.dilation]));
+    }
+    attributes
+}
+
+fn pool_attributes(p: &Pool, input: Shape) -> Vec<pb::AttributeProto> {
+    window_attributes((p.kernel, p.kernel), p.stride, p.padding, input)
+}
+
+/// Kernel, step and padding of a window on a tensor of shape `input`.
+fn window_attributes(
+    (kernel, window): (usize, usize),
+    stride: usize,
+    padding: Padding,
+    input: Shape,
+) -> Vec<pb::AttributeProto> {
+    let (top, bottom) = padding.of(input.height, window, stride);
+    let (left, right) = padding.of(input.width, window, stride);
+    vec![
         ints("kernel_shape", &[kernel, kernel]),
         ints("strides", &[stride, stride]),
         ints("pads", &[top, left, bottom, right]),

@@ -48,24 +48,27 @@ fn execute(graph: &Graph, parameters: &Parameters, picture: &[f32]) -> Vec<f32> 
         };
         let values = match node.op {
             Op::Input => picture.to_vec(),
-            Op::Conv {
-                kernel,
-                stride,
-                groups,
-                has_bias,
-                ..
-            } => {
+            Op::Conv(c) => {
+                let Conv {
+                    kernel,
+                    stride,
+                    groups,
+                    has_bias,
+                    dilation,
+                    padding,
+                    ..
+                } = c;
                 let x = input(0);
-                let top = same_padding(x.shape.height, kernel, stride).0 as isize;
-                let left = same_padding(x.shape.width, kernel, stride).0 as isize;
+                let top = padding.of(x.shape.height, c.window(), stride).0 as isize;
+                let left = padding.of(x.shape.width, c.window(), stride).0 as isize;
                 let (per_in, per_out) = (x.shape.channels / groups, shape.channels / groups);
                 let weight = get("weight");
                 each(&|c, oy, ox| {
                     let mut sum = if has_bias { get("bias")[c] } else { 0.0 };
                     for i in 0..per_in {
                         for (ky, kx) in (0..kernel * kernel).map(|k| (k / kernel, k % kernel)) {
-                            let y = (oy * stride + ky) as isize - top;
-                            let x_ = (ox * stride + kx) as isize - left;
+                            let y = (oy * stride + ky * dilation) as isize - top;
+                            let x_ = (ox * stride + kx * dilation) as isize - left;
                             let w = weight[((c * per_in + i) * kernel + ky) * kernel + kx];
                             sum += w * x.at(c / per_out * per_in + i, y, x_);
                         }
@@ -113,6 +116,57 @@ fn execute(graph: &Graph, parameters: &Parameters, picture: &[f32]) -> Vec<f32> 
                     row(y0) * (1.0 - fy) + row(y1) * fy
                 })
             }
+            Op::MaxPool(p) => {
+                let x = input(0);
+                let (h, w) = (x.shape.height, x.shape.width);
+                let (top, left) = (
+                    p.padding.of(h, p.kernel, p.stride).0,
+                    p.padding.of(w, p.kernel, p.stride).0,
+                );
+                each(&|c, oy, ox| {
+                    let mut most = f32::NEG_INFINITY;
+                    for (ky, kx) in (0..p.kernel * p.kernel).map(|k| (k / p.kernel, k % p.kernel)) {
+                        let (y, col) = (oy * p.stride + ky, ox * p.stride + kx);
+                        if (top..top + h).contains(&y) && (left..left + w).contains(&col) {
+                            most = most.max(x.at(c, (y - top) as isize, (col - left) as isize));
+                        }
+                    }
+                    most
+                })
+            }
+            Op::MaxUnpool => {
+                let (x, before) = (input(0), input(1));
+                each(&|c, y, col| {
+                    let corner = (y / 2 * 2, col / 2 * 2);
+                    let at = |k: usize| {
+                        before.at(c, (corner.0 + k / 2) as isize, (corner.1 + k % 2) as isize)
+                    };
+                    // The first of the largest.
+                    let place = (0..4).fold(0, |best, k| if at(k) > at(best) { k } else { best });
+                    let is_here = place == (y % 2) * 2 + col % 2;
+                    if is_here {
+                        x.at(c, (y / 2) as isize, (col / 2) as isize)
+                    } else {
+                        0.0
+                    }
+                })
+            }
+            Op::DepthToSpace(f) => {
+                let x = input(0);
+                each(&|c, y, col| {
+                    let channel = c * f * f + (y % f) * f + col % f;
+                    x.at(channel, (y / f) as isize, (col / f) as isize)
+                })
+            }
+            Op::GlobalMean => {
+                let x = input(0);
+                let plane = x.shape.height * x.shape.width;
+                x.values
+                    .chunks(plane)
+                    .map(|v| v.iter().sum::<f32>() / plane as f32)
+                    .collect()
+            }
+            Op::Spread => each(&|c, _, _| input(0).at(c, 0, 0)),
         };
         planes.push(Plane { shape, values });
     }
@@ -136,13 +190,12 @@ fn tract(file: &[u8], input: Shape, picture: &[f32]) -> Vec<f32> {
 }
 
 fn conv(out: usize, kernel: usize, stride: usize, groups: usize, has_bias: bool) -> Op {
-    Op::Conv {
-        out,
-        kernel,
+    Op::Conv(Conv {
         stride,
         groups,
         has_bias,
-    }
+        ..Conv::new(out, kernel)
+    })
 }
 
 /// A small network with every operation: odd and even sizes, both paddings, strides, a depthwise 5x5, a sum, both enlargements.
@@ -166,6 +219,45 @@ fn network() -> Graph {
     let d = g.push("d.bn", Op::BatchNorm(1e-5), &[d]);
     let d = g.push("d.relu", Op::Relu, &[d]);
     g.push("large", Op::UpsampleBilinear(2), &[d]);
+    g
+}
+
+/// The operations of the classic networks: poolings and their undoing, dilation, torch's padding, squares out of channels, the
+/// mean of the picture.
+fn classic() -> Graph {
+    let input = Shape {
+        channels: 3,
+        height: 20,
+        width: 28,
+    };
+    let mut g = Graph::new("classic", input);
+    let dilated = Conv {
+        dilation: 2,
+        ..Conv::new(8, 3)
+    };
+    let a = g.push("a", Op::Conv(dilated), &[0]);
+    let a = g.push("a.relu", Op::Relu, &[a]);
+    let pooled = g.push("pool", Op::MaxPool(Pool::HALF), &[a]);
+    let half = Conv {
+        stride: 2,
+        padding: Padding::Half,
+        ..Conv::new(8, 7)
+    };
+    let b = g.push("b", Op::Conv(half), &[pooled]);
+    let wide = Pool {
+        kernel: 3,
+        stride: 2,
+        padding: Padding::Half,
+    };
+    let c = g.push("c", Op::MaxPool(wide), &[b]);
+    let mean = g.push("mean", Op::GlobalMean, &[c]);
+    let mean = g.push("mean.conv", conv(4, 1, 1, 1, true), &[mean]);
+    let spread = g.push("spread", Op::Spread, &[mean, b]);
+    let join = g.push("join", Op::Concat, &[b, spread]);
+    let join = g.push("mix", conv(32, 1, 1, 1, true), &[join]);
+    let large = g.push("large", Op::DepthToSpace(2), &[join]);
+    let back = g.push("unpool", Op::MaxUnpool, &[large, a, pooled]);
+    g.push("last", conv(6, 3, 1, 1, true), &[back]);
     g
 }
 
@@ -205,18 +297,24 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn tract_computes_what_the_graph_says() {
-    let graph = network();
-    for seed in 0..4 {
+    for (graph, seed) in [network(), classic()]
+        .iter()
+        .flat_map(|g| (0..4).map(move |s| (g, s)))
+    {
         let (parameters, picture) = random(&graph, seed);
-        let wanted = execute(&graph, &parameters, &picture);
+        let wanted = execute(graph, &parameters, &picture);
         assert!(
             wanted.iter().any(|v| v.abs() > 0.1),
             "the case must say something"
         );
-        let file = write(&graph, &parameters, WeightForm::Float).unwrap();
+        let file = write(graph, &parameters, WeightForm::Float).unwrap();
         let got = tract(&file, graph.input, &picture);
         let difference = largest_difference(&wanted, &got);
-        assert!(difference < 1e-4, "seed {seed}: {difference}");
+        assert!(
+            difference < 1e-4,
+            "{}, seed {seed}: {difference}",
+            graph.name
+        );
     }
 }
 

@@ -85,7 +85,11 @@ pub fn read(path: &Path) -> Result<(Parameters, Metadata), ParameterError> {
     let words = header.metadata().clone().unwrap_or_default();
     let file = SafeTensors::deserialize(&bytes).map_err(format)?;
     let mut parameters = Parameters::new();
-    for (name, view) in file.iter() {
+    // torch counts the batches of each batch norm, in whole numbers: nothing that a network computes with.
+    let wanted = file
+        .iter()
+        .filter(|(n, _)| !n.ends_with(".num_batches_tracked"));
+    for (name, view) in wanted {
         let values = floats(view.dtype(), view.data()).ok_or_else(|| ParameterError::Type {
             path: path.to_owned(),
             name: name.to_owned(),

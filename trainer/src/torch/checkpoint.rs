@@ -108,8 +108,9 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::graph::{Graph, Op, Shape};
-    use crate::torch::network::{Mode, initial};
+    use crate::graph::{Conv, Graph, Op, Shape};
+    use crate::initial::initial;
+    use crate::torch::network::Mode;
     use crate::torch::optimizer::Rates;
 
     const RATES: Rates = Rates {
@@ -125,12 +126,12 @@ mod tests {
             width: 24,
         };
         let mut g = Graph::new("small", input);
-        let conv = |out, groups, kernel, stride| Op::Conv {
-            out,
-            kernel,
-            stride,
-            groups,
-            has_bias: false,
+        let conv = |out, groups, kernel, stride| {
+            Op::Conv(Conv {
+                stride,
+                groups,
+                ..Conv::new(out, kernel)
+            })
         };
         let x = g.push("encoder.a", conv(8, 1, 3, 2), &[0]);
         let x = g.push("encoder.n", Op::BatchNorm(1e-3), &[x]);

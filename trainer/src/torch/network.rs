@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
-use crate::graph::{Graph, Op, ParameterKind, same_padding};
+use crate::graph::{Conv, Graph, Op, Pool};
 use crate::parameters::{Parameter, Parameters};
 
 /// How much of the old running statistics a training step keeps away: torch's "momentum".
@@ -99,7 +99,7 @@ impl Network {
             };
             let value = match &node.op {
                 Op::Input => pictures.to_kind(self.compute),
-                Op::Conv { .. } => self.convolve(&node.name, &node.op, input(0)?)?,
+                Op::Conv(conv) => self.convolve(&node.name, conv, input(0)?)?,
                 Op::BatchNorm(eps) => self.normalise(&node.name, *eps, input(0)?, mode)?,
                 Op::Relu => input(0)?.relu(),
                 Op::Relu6 => input(0)?.relu6(),
@@ -124,6 +124,15 @@ impl Network {
                     let x = input(0)?;
                     x.upsample_bilinear2d(enlarged(x, *f), false, None, None)
                 }
+                Op::MaxPool(pool) => max_pool(input(0)?, pool)?,
+                Op::MaxUnpool => max_unpool(input(0)?, input(1)?),
+                Op::DepthToSpace(f) => input(0)?.pixel_shuffle(*f as i64),
+                Op::GlobalMean => input(0)?.mean_dim([2_i64, 3].as_slice(), true, None::<Kind>),
+                Op::Spread => {
+                    let (one, like) = (input(0)?, input(1)?);
+                    let size = like.size();
+                    one.expand([-1, -1, extent(&size, 2), extent(&size, 3)], false)
+                }
             };
             values.push(value);
         }
@@ -137,23 +146,21 @@ impl Network {
             .with_context(|| format!("no parameter `{node}.{part}`"))
     }
 
-    fn convolve(&self, name: &str, op: &Op, x: &Tensor) -> Result<Tensor> {
-        let &Op::Conv {
+    fn convolve(&self, name: &str, op: &Conv, x: &Tensor) -> Result<Tensor> {
+        let Conv {
             kernel,
             stride,
             groups,
             has_bias,
+            dilation,
             ..
-        } = op
-        else {
-            anyhow::bail!("`{name}` is no convolution");
-        };
+        } = *op;
         let size = x.size();
         let (Some(&h), Some(&w)) = (size.get(2), size.get(3)) else {
             anyhow::bail!("`{name}` reads a tensor that is no picture");
         };
-        let (top, bottom) = same_padding(h as usize, kernel, stride);
-        let (left, right) = same_padding(w as usize, kernel, stride);
+        let (top, bottom) = op.padding.of(h as usize, op.window(), stride);
+        let (left, right) = op.padding.of(w as usize, op.window(), stride);
         let is_depthwise = groups > 1;
         let is_on_cpu = x.device() == Device::Cpu;
         // oneDNN has no bfloat16 kernel for the data gradient of a depthwise convolution with a stride, and falls back to one
@@ -165,7 +172,7 @@ impl Network {
         };
         let weight = self.tensor(name, "weight")?.to_kind(kind);
         let sides = [left, right, top, bottom].map(|v| v as i64);
-        if is_on_cpu && is_depthwise && kernel == 5 {
+        if is_on_cpu && is_depthwise && kernel == 5 && dilation == 1 {
             let y = depthwise_5x5(&x.to_kind(kind), &weight, sides, stride as i64);
             return Ok(y.to_kind(self.compute));
         }
@@ -185,7 +192,7 @@ impl Network {
             bias,
             [stride as i64; 2],
             padding,
-            [1, 1],
+            [dilation as i64; 2],
             groups as i64,
         );
         Ok(y.to_kind(self.compute))
@@ -216,10 +223,51 @@ fn thinned_out(branch: &Tensor, share: f64) -> Tensor {
     branch * chance.bernoulli() / (1.0 - share)
 }
 
+fn max_pool(x: &Tensor, p: &Pool) -> Result<Tensor> {
+    let size = x.size();
+    let sides = |axis| {
+        let (before, after) = p
+            .padding
+            .of(extent(&size, axis) as usize, p.kernel, p.stride);
+        [before as i64, after as i64]
+    };
+    let ([top, bottom], [left, right]) = (sides(2), sides(3));
+    let outside = Some(f64::NEG_INFINITY);
+    let padded = if [top, bottom, left, right] == [0; 4] {
+        x.shallow_clone()
+    } else {
+        x.f_pad([left, right, top, bottom], "constant", outside)?
+    };
+    Ok(padded.max_pool2d(
+        [p.kernel as i64; 2],
+        [p.stride as i64; 2],
+        [0, 0],
+        [1, 1],
+        false,
+    ))
+}
+
+/// Each value to where its window of `before` has its largest value. In 32 bits: the sorting of values by place has no other form.
+fn max_unpool(values: &Tensor, before: &Tensor) -> Tensor {
+    let size = before.size();
+    let (_, places) = before
+        .detach()
+        .to_kind(Kind::Float)
+        .max_pool2d_with_indices([2, 2], [2, 2], [0, 0], [1, 1], false);
+    values
+        .to_kind(Kind::Float)
+        .max_unpool2d(&places, [extent(&size, 2), extent(&size, 3)])
+        .to_kind(values.kind())
+}
+
+fn extent(size: &[i64], axis: usize) -> i64 {
+    size.get(axis).copied().unwrap_or(0)
+}
+
 /// Rows and columns of a picture enlarged by a whole factor.
 fn enlarged(x: &Tensor, factor: usize) -> [i64; 2] {
     let size = x.size();
-    [2, 3].map(|axis| size.get(axis).copied().unwrap_or(0) * factor as i64)
+    [2, 3].map(|axis| extent(&size, axis) * factor as i64)
 }
 
 /// A depthwise 5x5 convolution as the sum of four 3x3 ones, of a kernel with a sixth row and column of zeros. oneDNN has no
@@ -256,38 +304,14 @@ pub(crate) fn parameter_of(t: &Tensor) -> Result<Parameter> {
     Ok(Parameter { shape, values })
 }
 
-/// First values for what no pretrained file gives: He's normal initialisation (2015) for convolutions.
-pub(crate) fn initial(graph: &Graph, seed: u64) -> Result<Parameters> {
-    use rand::SeedableRng as _;
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    let mut all = Parameters::new();
-    for spec in graph.parameters()? {
-        let count: usize = spec.shape.iter().product();
-        let fan_in: usize = spec.shape.iter().skip(1).product::<usize>().max(1);
-        let values = match spec.kind {
-            ParameterKind::ConvWeight => {
-                let spread = (2.0 / fan_in as f32).sqrt();
-                (0..count).map(|_| normal(&mut rng) * spread).collect()
-            }
-            ParameterKind::Bias | ParameterKind::RunningMean => vec![0.0; count],
-            ParameterKind::Scale | ParameterKind::RunningVariance => vec![1.0; count],
-        };
-        let shape = spec.shape;
-        all.insert(spec.name, Parameter { shape, values });
-    }
-    Ok(all)
-}
-
-/// One normal deviate by Box and Muller's transform.
-fn normal(rng: &mut impl rand::Rng) -> f32 {
-    let radius: f32 = 1.0 - rng.random::<f32>();
-    let angle: f32 = rng.random::<f32>() * std::f32::consts::TAU;
-    (-2.0 * radius.ln()).sqrt() * angle.cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agreement::{random_picture, through_tract};
+    use crate::graph::Padding;
+    use crate::initial::initial;
+    use crate::networks;
+    use crate::onnx::{WeightForm, write};
 
     /// The four 3x3 parts must give what one 5x5 convolution gives, for both strides and odd sizes.
     #[test]
@@ -295,8 +319,8 @@ mod tests {
         for (h, w, stride) in [(16_i64, 24_i64, 1), (16, 24, 2), (15, 9, 2), (7, 11, 1)] {
             let x = Tensor::randn([2, 6, h, w], (Kind::Float, Device::Cpu));
             let weight = Tensor::randn([6, 1, 5, 5], (Kind::Float, Device::Cpu));
-            let (top, bottom) = same_padding(h as usize, 5, stride);
-            let (left, right) = same_padding(w as usize, 5, stride);
+            let (top, bottom) = Padding::Same.of(h as usize, 5, stride);
+            let (left, right) = Padding::Same.of(w as usize, 5, stride);
             let sides = [left, right, top, bottom].map(|v| v as i64);
             let stride = stride as i64;
             let parts = depthwise_5x5(&x, &weight, sides, stride);
@@ -305,6 +329,34 @@ mod tests {
             assert_eq!(parts.size(), whole.size());
             let difference = f64::try_from((parts - whole).abs().max()).unwrap();
             assert!(difference < 1e-4, "{h}x{w} stride {stride}: {difference}");
+        }
+    }
+
+    /// What is trained must be what flies: the same logits from libtorch's executor and from tract on the exported file.
+    #[test]
+    fn every_network_says_the_same_in_libtorch_and_in_tract() {
+        for network in networks::Network::ALL {
+            let network = match network {
+                networks::Network::Unet(_) => networks::Network::Unet(16),
+                other => other,
+            };
+            let graph = network.graph(64, 96, 24).unwrap();
+            let parameters = initial(&graph, 3).unwrap();
+            let picture = random_picture(&graph, 3);
+            let file = write(&graph, &parameters, WeightForm::Float).unwrap();
+            let flown = through_tract(&file, graph.input, &picture).unwrap();
+            let input = Tensor::from_slice(&picture).view([1, 3, 64, 96]);
+            let trained = Network::new(graph, &parameters, Device::Cpu, Kind::Float).unwrap();
+            let logits = tch::no_grad(|| trained.forward(&input, Mode::Eval)).unwrap();
+            let logits = parameter_of(&logits).unwrap().values;
+            assert_eq!(logits.len(), flown.len(), "{network}");
+            let largest = logits.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            let apart = logits.iter().zip(&flown).map(|(a, b)| (a - b).abs());
+            let apart = apart.fold(0.0_f32, f32::max) / largest;
+            assert!(
+                largest > 1e-3 && apart < 1e-4,
+                "{network}: {apart} of {largest}"
+            );
         }
     }
 }

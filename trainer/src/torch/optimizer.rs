@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use tch::{Kind, Tensor, no_grad};
 
 use super::network::{Network, parameter_of};
-use crate::effnet_unet::ENCODER_PREFIX;
+use crate::networks::ENCODER_PREFIX;
 use crate::parameters::Parameters;
 
 /// Decay of the gradient's running mean and running square.

@@ -8,20 +8,19 @@ use tch::{Device, Kind};
 use super::checkpoint::Progress;
 use super::loader::TrainingSet;
 use super::loss::Loss;
-use super::network::{Network, initial};
+use super::network::Network;
 use super::optimizer::{AdamW, MeanWeights};
 use super::teacher::Teacher;
 use crate::cli::{DeviceChoice, TrainArgs};
 use crate::data::cache::Cache;
 use crate::data::fold::Fold;
 use crate::data::paste;
-use crate::effnet_unet::{ENCODER_PREFIX, effnet_lite_unet};
 use crate::graph::Graph;
+use crate::initial::initial;
+use crate::networks::ENCODER_PREFIX;
 use crate::parameters::{self, Parameters};
 use crate::prior::class_weights;
 
-/// Keys of the pretrained file that a segmentation network does not use.
-const CLASSIFIER: [&str; 3] = ["_conv_head.", "_bn1.", "_fc."];
 /// The mean of the weights over about the last thousand steps.
 const MEAN_DECAY: f64 = 0.998;
 /// A run and its state.
@@ -84,15 +83,17 @@ fn first_values(graph: &Graph, args: &TrainArgs) -> Result<Parameters> {
         parameters::check(&file.display().to_string(), &parameters, &wanted)?;
         return Ok(parameters);
     }
-    let file = args.pretrained.as_deref();
-    let file = file.context("neither --pretrained nor --start-from is given")?;
     let mut first = initial(graph, args.seed)?;
-    first.extend(parameters::pretrained(
-        file,
-        &wanted,
-        ENCODER_PREFIX,
-        &CLASSIFIER,
-    )?);
+    if let Some(file) = &args.pretrained {
+        let classifier = args.network.classifier().with_context(|| {
+            format!(
+                "--pretrained: no pretrained weights fit {}, leave it out",
+                args.network
+            )
+        })?;
+        let encoder = parameters::pretrained(file, &wanted, ENCODER_PREFIX, classifier)?;
+        first.extend(encoder);
+    }
     Ok(first)
 }
 
@@ -102,7 +103,7 @@ fn networks(
     device: Device,
     classes: usize,
 ) -> Result<(Network, Option<Teacher>)> {
-    let graph = effnet_lite_unet(args.encoder, args.height, args.width, classes);
+    let graph = args.network.graph(args.height, args.width, classes)?;
     let first = first_values(&graph, args)?;
     let compute = if args.full_precision {
         Kind::Float

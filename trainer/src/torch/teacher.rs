@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::network::{Mode, Network};
 use crate::cli::TrainArgs;
-use crate::effnet_unet::{effnet_lite_unet, encoder_of};
+use crate::networks;
 use crate::parameters;
 
 /// A trained network that is learned from.
@@ -30,7 +30,7 @@ impl Teacher {
         let (parameters, words) = parameters::read(file)?;
         let scale = usize::from(args.teacher_scale);
         let (height, width) = (args.height * scale, args.width * scale);
-        let graph = effnet_lite_unet(encoder_of(file, &words)?, height, width, classes);
+        let graph = networks::Network::of_file(file, &words)?.graph(height, width, classes)?;
         parameters::check(
             &file.display().to_string(),
             &parameters,
@@ -68,15 +68,15 @@ pub(super) fn coarser(x: &Tensor, scale: i64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effnet_unet::Encoder;
+    use crate::initial::initial;
     use crate::parameters::Metadata;
-    use crate::torch::network::initial;
 
     #[test]
     fn a_teacher_believes_in_shares_at_the_learners_size() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("best.safetensors");
-        let graph = effnet_lite_unet(Encoder::Lite1, 64, 128, 24);
+        let lite1: networks::Network = "effnet-lite1-unet".parse().unwrap();
+        let graph = lite1.graph(64, 128, 24).unwrap();
         let name = ("network".to_owned(), graph.name.clone());
         parameters::write(&file, &initial(&graph, 1).unwrap(), &Metadata::from([name])).unwrap();
         let flags =

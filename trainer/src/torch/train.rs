@@ -159,6 +159,15 @@ fn schedule(epoch: f64, epochs: f64) -> f64 {
     warm * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * way).cos()))
 }
 
+/// An encoder that knows nothing yet learns as fast as the decoder.
+const fn encoder_rate(args: &TrainArgs) -> f64 {
+    if args.pretrained.is_none() && args.start_from.is_none() {
+        args.decoder_rate
+    } else {
+        args.encoder_rate
+    }
+}
+
 /// One epoch; gives the mean loss and the mean gradient norm.
 fn train_epoch(
     run: &mut Run,
@@ -173,7 +182,7 @@ fn train_epoch(
         let at = epoch as f64 + (b as f64 + 1.0) / count as f64;
         let share = schedule(at, args.epochs as f64);
         let rates = Rates {
-            encoder: args.encoder_rate * share,
+            encoder: encoder_rate(args) * share,
             decoder: args.decoder_rate * share,
             weight_decay: args.weight_decay,
         };
