@@ -37,6 +37,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Write `landing.onnx` and `landing.toml`; temperature and threshold are fitted on the held-out fold.
     Export(ExportArgs),
+    /// Put scored runs side by side: a table, and a page with everything.
+    Compare(CompareArgs),
     /// List the networks that can be trained: parameters, multiplications, where each comes from.
     Networks(NetworksArgs),
     /// Score a model on a list of pictures, through the runtime's own inference.
@@ -90,9 +92,29 @@ pub struct EvalArgs {
     /// Only the stems that this fold held out.
     #[arg(long)]
     pub fold: Option<PathBuf>,
+    /// Also write the worst pictures to this folder: picture, truth, what the network says.
+    #[arg(long)]
+    pub pictures: Option<PathBuf>,
     /// Also write how the network errs to this file: what `alight sim --segmenter noisy` flies with.
     #[arg(long)]
     pub errors: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Folders of runs that hold a `scores.json` (`eval --json RUN/scores.json --pictures RUN/worst`), or such files.
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Write the page to this file.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Write the table as comma-separated values to this file.
+    #[arg(long)]
+    pub csv: Option<PathBuf>,
+    /// Compare runs that were scored on different pictures all the same.
+    #[arg(long)]
+    pub mixed: bool,
 }
 
 /// Arguments of `networks`.
@@ -153,6 +175,9 @@ pub struct SplitArgs {
     /// Seed of the draw.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Hold out pictures at random, not whole scenes: shows what such a split flatters.
+    #[arg(long)]
+    pub random: bool,
     /// File to write.
     #[arg(long)]
     pub out: PathBuf,

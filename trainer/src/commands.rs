@@ -28,6 +28,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Export(args) => export_model(args),
         Command::Eval(args) => eval_model(args),
         Command::Networks(args) => networks(args),
+        Command::Compare(args) => compare(args),
         #[cfg(feature = "libtorch")]
         Command::Train(args) => crate::torch::train::train(args),
         #[cfg(not(feature = "libtorch"))]
@@ -59,7 +60,12 @@ fn prepare(args: &cli::PrepareArgs) -> Result<()> {
 
 fn split(args: &cli::SplitArgs) -> Result<()> {
     let cache = Cache::open(&args.cache)?;
-    let fold = data::fold::hold_out(&cache, args.share, args.threshold, args.seed)?;
+    let hold_out = if args.random {
+        data::fold::hold_out_at_random
+    } else {
+        data::fold::hold_out
+    };
+    let fold = hold_out(&cache, args.share, args.threshold, args.seed)?;
     log::info!(
         "{} of {} pictures held out, {} scenes of more than one picture, nearest pair across at {:.3}",
         fold.held_out.len(),
@@ -72,8 +78,7 @@ fn split(args: &cli::SplitArgs) -> Result<()> {
         "a random split of this size would leak: {:.0} % of its held-out pictures have a picture of the same scene in the rest",
         100.0 * leak
     );
-    std::fs::write(&args.out, serde_json::to_string_pretty(&fold)? + "\n")
-        .with_context(|| format!("cannot write {}", args.out.display()))
+    put(&args.out, &(serde_json::to_string_pretty(&fold)? + "\n"))
 }
 
 fn export_model(args: &cli::ExportArgs) -> Result<()> {
@@ -128,6 +133,29 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file, whose folder is made where it is missing.
+fn put(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn compare(args: &cli::CompareArgs) -> Result<()> {
+    let rows = crate::compare::read(&args.runs, args.mixed)?;
+    log::info!("\n{}", crate::compare::text(&rows));
+    for (path, text) in [
+        (&args.out, crate::compare::page(&rows)),
+        (&args.csv, crate::compare::csv(&rows)),
+    ] {
+        if let Some(path) = path {
+            put(path, &text)?;
+        }
+    }
+    Ok(())
+}
+
 fn networks(args: &cli::NetworksArgs) -> Result<()> {
     log::info!(
         "{}",
@@ -166,16 +194,24 @@ fn eval_model(args: &cli::EvalArgs) -> Result<()> {
         stems.retain(|s| fold.held_out.contains(s));
         origin = format!("the pictures of {origin} that the fold held out");
     }
-    let scores = crate::eval::score(&files, read_all(&pairs, &stems))?;
+    let mut scores = crate::eval::score(&files, read_all(&pairs, &stems))?;
+    for (picture, name) in scores.by_picture.iter_mut().zip(&stems) {
+        picture.name.clone_from(name);
+    }
+    scores.list.clone_from(&origin);
+    scores.cost = Some(crate::cost::of(&files)?);
+    scores.decisions = Some(crate::decisions::judge(&files, read_all(&pairs, &stems))?);
     log::info!("{}", scores.text());
+    if let Some(folder) = &args.pictures {
+        let pairs = read_all(&pairs, &stems);
+        crate::worst::save(&files, &scores, pairs, folder)?;
+    }
     if let Some(path) = &args.errors {
         let table = crate::errors::measure(&files, &origin, read_all(&pairs, &stems))?;
-        std::fs::write(path, table.text())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        put(path, &table.text())?;
     }
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&scores)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        put(path, &(serde_json::to_string(&scores)? + "\n"))?;
     }
     Ok(())
 }

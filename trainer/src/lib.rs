@@ -6,7 +6,10 @@
 pub mod agreement;
 pub mod cli;
 pub mod commands;
+pub mod compare;
+pub mod cost;
 pub mod data;
+pub mod decisions;
 pub mod errors;
 pub mod eval;
 pub mod export;
@@ -20,3 +23,5 @@ pub mod prior;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;
+pub mod uncertainty;
+pub mod worst;

@@ -6,9 +6,9 @@
 //! scenes: pictures of one scene err together, so they are drawn together.
 
 use alight::inference::classes::{SEMANTIC_DRONE, Surface};
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+use crate::uncertainty::interval;
 
 /// Objects from this size on are judged: the longer side of their box, pixels of a 768 x 512 picture (42 cm at 15 m).
 pub const LEAST_PX: usize = 13;
@@ -16,10 +16,6 @@ pub const LEAST_PX: usize = 13;
 const SIZES: [(usize, usize); 3] = [(LEAST_PX, 26), (26, 52), (52, usize::MAX)];
 /// Share of an object's pixels that must not be believed landable.
 const FOUND_SHARE: f64 = 0.25;
-/// Draws of the bootstrap, and its seed.
-const DRAWS: usize = 2000;
-const SEED: u64 = 1;
-
 /// What is looked for, by the surface that its classes belong to.
 const KINDS: [(&str, Surface); 2] = [
     ("people and animals", Surface::Person),
@@ -132,52 +128,28 @@ impl Objects {
     }
 
     fn share(&self, kind: usize, scenes: &[usize], is_size: impl Fn(usize) -> bool) -> Share {
-        let mut names = scenes.to_vec();
-        names.sort_unstable();
-        names.dedup();
-        // Found and all, by scene.
-        let mut counts = vec![(0, 0); names.len()];
-        for (tally, scene) in self.of(kind).zip(scenes) {
-            let objects = tally.objects.iter().filter(|(px, _)| is_size(*px));
-            if let Some(c) = names
-                .binary_search(scene)
-                .ok()
-                .and_then(|i| counts.get_mut(i))
-            {
-                for (_, is_found) in objects {
-                    c.0 += usize::from(*is_found);
-                    c.1 += 1;
-                }
-            }
-        }
-        let sum =
-            |counts: &[(usize, usize)]| counts.iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        let (count, of) = sum(&counts);
+        // Found and all, by picture.
+        let counts: Vec<(usize, usize)> = self
+            .of(kind)
+            .map(|tally| {
+                let objects = tally.objects.iter().filter(|(px, _)| is_size(*px));
+                objects.fold((0, 0), |a, (_, found)| (a.0 + usize::from(*found), a.1 + 1))
+            })
+            .collect();
+        let sum = |pictures: &mut dyn Iterator<Item = usize>| {
+            let counts = pictures.filter_map(|i| counts.get(i));
+            counts.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        };
+        let (count, of) = sum(&mut (0..counts.len()));
         Share {
             count,
             of,
-            interval: interval(&counts),
+            interval: interval(scenes, |drawn| {
+                let (found, all) = sum(&mut drawn.iter().copied());
+                (all > 0).then(|| found as f64 / all as f64)
+            }),
         }
     }
-}
-
-/// 95 % interval of a share, by drawing as many scenes as there are, with replacement.
-fn interval(counts: &[(usize, usize)]) -> Option<(f64, f64)> {
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut shares: Vec<f64> = (0..DRAWS)
-        .filter_map(|_| {
-            let drawn =
-                (0..counts.len()).filter_map(|_| counts.get(random.random_range(0..counts.len())));
-            let (found, all) = drawn.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-            (all > 0).then(|| found as f64 / all as f64)
-        })
-        .collect();
-    shares.sort_by(f64::total_cmp);
-    let at = |q: f64| {
-        let i = (q * shares.len().saturating_sub(1) as f64).round() as usize;
-        shares.get(i).copied()
-    };
-    at(0.025).zip(at(0.975))
 }
 
 fn surface_of(class: u8) -> Option<Surface> {

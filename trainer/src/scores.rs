@@ -31,6 +31,20 @@ impl Confusion {
         }
     }
 
+    /// Counts another matrix's pixels too.
+    pub fn join(&mut self, other: &Self) {
+        for (c, o) in self.counts.iter_mut().zip(&other.counts) {
+            *c += o;
+        }
+    }
+
+    /// The counts, a row for each truth.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Vec<u64>> {
+        let rows = self.counts.chunks(self.classes.max(1));
+        rows.map(<[u64]>::to_vec).collect()
+    }
+
     /// Pixels of class `truth` that were called `predicted`.
     #[must_use]
     pub fn count(&self, truth: usize, predicted: usize) -> u64 {

@@ -99,14 +99,8 @@ fn join(group: &mut [usize], i: usize, j: usize) {
 /// # Errors
 /// When `share` is not inside (0, 1) or either side would be empty.
 pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<Fold> {
-    ensure!(
-        share > 0.0 && share < 1.0,
-        "the held-out share must lie between 0 and 1, not {share}"
-    );
-    let classes = usize::from(cache.index.classes);
-    let descriptors: Vec<Vec<f32>> = (0..cache.len())
-        .filter_map(|i| Some(descriptor(&cache.sample(i)?, classes)))
-        .collect();
+    check_share(share)?;
+    let descriptors = descriptors(cache);
     let group = groups(&descriptors, threshold);
     let members = |g: usize| -> Vec<usize> {
         (0..group.len())
@@ -125,29 +119,80 @@ pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<
             held.extend(scene);
         }
     }
-    held.sort_unstable();
     ensure!(
         !held.is_empty() && held.len() < cache.len(),
         "{} of {} pictures would be held out: the threshold {threshold} joins too much or too little",
         held.len(),
         cache.len()
     );
+    Ok(fold_of(
+        cache,
+        (&descriptors, &group),
+        held,
+        (SCENES, seed, threshold),
+    ))
+}
+
+/// Holds out pictures at random, as textbooks do, so that it can be seen what that flatters: scenes stand on both sides.
+///
+/// # Errors
+/// As [`hold_out`].
+pub fn hold_out_at_random(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<Fold> {
+    check_share(share)?;
+    let descriptors = descriptors(cache);
+    let group = groups(&descriptors, threshold);
+    let mut order: Vec<usize> = (0..cache.len()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    order.truncate((share * cache.len() as f32).ceil() as usize);
+    Ok(fold_of(
+        cache,
+        (&descriptors, &group),
+        order,
+        (RANDOM, seed, threshold),
+    ))
+}
+
+const SCENES: &str = "joint colour histogram (4 levels a channel) and class histogram, Hellinger distance, single linkage, whole groups drawn";
+const RANDOM: &str = "pictures drawn at random: the same scenes stand on both sides";
+
+fn check_share(share: f32) -> Result<()> {
+    ensure!(
+        share > 0.0 && share < 1.0,
+        "the held-out share must lie between 0 and 1, not {share}"
+    );
+    Ok(())
+}
+
+fn descriptors(cache: &Cache) -> Vec<Vec<f32>> {
+    let classes = usize::from(cache.index.classes);
+    (0..cache.len())
+        .filter_map(|i| Some(descriptor(&cache.sample(i)?, classes)))
+        .collect()
+}
+
+fn fold_of(
+    cache: &Cache,
+    (descriptors, group): (&[Vec<f32>], &[usize]),
+    mut held: Vec<usize>,
+    (method, seed, threshold): (&str, u64, f32),
+) -> Fold {
+    held.sort_unstable();
     let name = |i: &usize| cache.index.names.get(*i).cloned().unwrap_or_default();
-    let mut scenes: Vec<Vec<String>> = ids
-        .iter()
-        .map(|&g| members(g).iter().map(name).collect())
-        .collect();
-    scenes.retain(|s: &Vec<String>| s.len() > 1);
+    let mut scenes: std::collections::BTreeMap<usize, Vec<String>> =
+        std::collections::BTreeMap::new();
+    for (i, g) in group.iter().enumerate() {
+        scenes.entry(*g).or_default().push(name(&i));
+    }
+    let mut scenes: Vec<Vec<String>> = scenes.into_values().filter(|s| s.len() > 1).collect();
     scenes.sort();
-    Ok(Fold {
-        method: "joint colour histogram (4 levels a channel) and class histogram, Hellinger distance, single linkage, whole groups drawn"
-            .to_owned(),
+    Fold {
+        method: method.to_owned(),
         seed,
         threshold,
-        nearest_across: nearest_across(&descriptors, &held),
+        nearest_across: nearest_across(descriptors, &held),
         held_out: held.iter().map(name).collect(),
         scenes,
-    })
+    }
 }
 
 /// What a random split of the same size would leak: the share of its held-out pictures with a picture of the same scene in the
@@ -157,15 +202,13 @@ pub fn hold_out(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<
 /// As [`hold_out`].
 pub fn random_leak(cache: &Cache, share: f32, threshold: f32, seed: u64) -> Result<f64> {
     const DRAWS: usize = 100;
-    ensure!(
-        share > 0.0 && share < 1.0,
-        "the held-out share must lie between 0 and 1, not {share}"
-    );
-    let classes = usize::from(cache.index.classes);
-    let descriptors: Vec<Vec<f32>> = (0..cache.len())
-        .filter_map(|i| Some(descriptor(&cache.sample(i)?, classes)))
-        .collect();
-    Ok(leak(&groups(&descriptors, threshold), share, seed, DRAWS))
+    check_share(share)?;
+    Ok(leak(
+        &groups(&descriptors(cache), threshold),
+        share,
+        seed,
+        DRAWS,
+    ))
 }
 
 fn leak(group: &[usize], share: f32, seed: u64, draws: usize) -> f64 {
@@ -284,6 +327,16 @@ mod tests {
             let held: Vec<String> = held.into_iter().map(scene).collect();
             assert!(rest.into_iter().all(|i| !held.contains(&scene(i))));
         }
+    }
+
+    #[test]
+    fn a_random_split_holds_out_as_many_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let fold = hold_out_at_random(&cache, 0.25, 0.5, 3).unwrap();
+        assert_eq!((fold.held_out.len(), fold.scenes.len()), (9, 12));
+        assert!(fold.nearest_across < 0.5 && fold.method.contains("random"));
+        assert_ne!(hold_out_at_random(&cache, 0.25, 0.5, 4).unwrap(), fold);
     }
 
     #[test]

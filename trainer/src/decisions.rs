@@ -1,0 +1,99 @@
+//! Scores by decision: what the landing code that flies makes of the network's word. Each picture is one look from 15 m, level,
+//! through a lens of 70 degrees, and one look confirms: what `alight replay PICTURES --height 15 --hfov 70` does.
+
+use alight::config::LandingConfig;
+use alight::inference::manifest::ModelFiles;
+use alight::inference::tract::TractSegmenter;
+use alight::landing::{Landing, Outcome, Site};
+use alight::pipeline::pose::{PoseConfig, PoseProvider};
+use alight::pipeline::{Stepped, Whereabouts};
+use alight::time::MonoTime;
+use anyhow::Result;
+use image::GrayImage;
+use serde::{Deserialize, Serialize};
+
+use crate::eval::{Pair, frame};
+use crate::scores::landable_classes;
+use alight::inference::classes::{SEMANTIC_DRONE, Surface};
+
+const HEIGHT_M: f64 = 15.0;
+const HFOV_DEG: f64 = 70.0;
+/// Share of a disc that may be not landable: the masks' own edges are no better.
+const TOLERANCE: f64 = 0.01;
+
+/// What came of a list of pictures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// Number of pictures.
+    pub pictures: usize,
+    /// Pictures with a site.
+    pub sites: usize,
+    /// Sites that are wrong: the picture's number in the list, and why.
+    pub wrong: Vec<(usize, String)>,
+}
+
+/// Decides on each picture, and judges the chosen discs by the masks.
+///
+/// # Errors
+/// When the model does not load, or a picture cannot be read.
+pub fn judge(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> Result<Decisions> {
+    let mut config = LandingConfig::default();
+    config.hazard.landable_threshold = f64::from(files.manifest.output.landable_threshold);
+    config.track.looks_to_confirm = 1;
+    let poses = PoseProvider::new(PoseConfig {
+        height_m: Some(HEIGHT_M),
+        hfov_deg: Some(HFOV_DEG),
+        holds_height: true,
+        ..PoseConfig::default()
+    })?;
+    let mut stages = Stepped::new(TractSegmenter::new(files)?, poses, Landing::new(config)?);
+    let mut all = Decisions::default();
+    for pair in pairs {
+        let (picture, truth) = pair?;
+        let mut frame = frame(picture, all.pictures);
+        // A second apart: a picture is another look, not the same one again.
+        frame.captured_at = MonoTime::from_secs_f64(all.pictures as f64);
+        let step = stages.step(&frame, &Whereabouts::InPicture);
+        let chosen = step.decision.site.as_ref();
+        if let Some(site) = chosen.filter(|_| step.decision.outcome == Outcome::Site) {
+            all.sites += 1;
+            if let Some(why) = fault(site, &truth) {
+                all.wrong.push((all.pictures, why));
+            }
+        }
+        all.pictures += 1;
+    }
+    Ok(all)
+}
+
+/// Why a chosen disc is wrong.
+fn fault(site: &Site, truth: &GrayImage) -> Option<String> {
+    let Some([x, y]) = site.px else {
+        return Some("the disc lies outside the picture".to_owned());
+    };
+    let r = site.radius_px;
+    let (w, h) = (f64::from(truth.width()), f64::from(truth.height()));
+    if x - r < -0.5 || y - r < -0.5 || x + r > w + 0.5 || y + r > h + 0.5 {
+        return Some("the disc reaches outside the picture".to_owned());
+    }
+    let landable = landable_classes();
+    let (mut area, mut bad, mut living) = (0_u32, 0_u32, 0_u32);
+    for (column, row, class) in truth.enumerate_pixels() {
+        let (dx, dy) = (f64::from(column) + 0.5 - x, f64::from(row) + 0.5 - y);
+        if dx * dx + dy * dy <= r * r {
+            let class = usize::from(class.0[0]);
+            area += 1;
+            bad += u32::from(!landable.contains(&class));
+            let surface = SEMANTIC_DRONE.get(class).map(|(_, _, s)| *s);
+            living += u32::from(surface == Some(Surface::Person));
+        }
+    }
+    let share = f64::from(bad) / f64::from(area.max(1));
+    if living > 0 {
+        Some(format!(
+            "{living} pixels of a person or an animal in the disc"
+        ))
+    } else {
+        (share > TOLERANCE).then(|| format!("{:.1} % of the disc is not landable", 100.0 * share))
+    }
+}
