@@ -37,6 +37,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Write `landing.onnx` and `landing.toml`; temperature and threshold are fitted on the held-out fold.
     Export(ExportArgs),
+    /// Round activations to 8 bits as well, for runtimes with integer kernels; refuses what loses too much.
+    Quantize(QuantizeArgs),
     /// Put scored runs side by side: a table, and a page with everything.
     Compare(CompareArgs),
     /// List the networks that can be trained: parameters, multiplications, where each comes from.
@@ -98,6 +100,41 @@ pub struct EvalArgs {
     /// Also write how the network errs to this file: what `alight sim --segmenter noisy` flies with.
     #[arg(long)]
     pub errors: Option<PathBuf>,
+}
+
+/// Arguments of `quantize`.
+#[derive(Debug, Args)]
+pub struct QuantizeArgs {
+    /// The model: `landing.toml` or `landing.onnx`, as `export` writes them.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Cache of the training list; its pictures calibrate, but those that are held out judge.
+    #[arg(long)]
+    pub cache: PathBuf,
+    /// The fold that was held out.
+    #[arg(long)]
+    pub fold: PathBuf,
+    /// How the range of an activation is chosen.
+    #[arg(long, value_enum, default_value_t = crate::quantize::calibrate::Method::Percentile)]
+    pub calibration: crate::quantize::calibrate::Method,
+    /// Pictures to calibrate with.
+    #[arg(long, default_value_t = 64)]
+    pub pictures: usize,
+    /// Leave channels as uneven as they are.
+    #[arg(long)]
+    pub no_equalisation: bool,
+    /// Leave constants as they are.
+    #[arg(long)]
+    pub no_bias_correction: bool,
+    /// Most mIoU that may be lost on the held-out fold.
+    #[arg(long, default_value_t = 0.005)]
+    pub max_loss: f64,
+    /// Least share of the pixels that must keep their class there.
+    #[arg(long, default_value_t = 0.96)]
+    pub min_agreement: f64,
+    /// Folder for `qdq.onnx`, `qlinear.onnx` and `quantization.json`.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// Arguments of `compare`.

@@ -28,6 +28,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Export(args) => export_model(args),
         Command::Eval(args) => eval_model(args),
         Command::Networks(args) => networks(args),
+        Command::Quantize(args) => crate::quantize::run(args),
         Command::Compare(args) => compare(args),
         #[cfg(feature = "libtorch")]
         Command::Train(args) => crate::torch::train::train(args),

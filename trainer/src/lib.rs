@@ -20,6 +20,7 @@ pub mod objects;
 pub mod onnx;
 pub mod parameters;
 pub mod prior;
+pub mod quantize;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;

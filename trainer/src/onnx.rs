@@ -5,6 +5,8 @@ use prost::Message as _;
 use thiserror::Error;
 use tract_onnx::pb;
 
+mod rounded;
+
 use crate::graph::{Conv, Graph, GraphError, Node, Op, Padding, Pool, Shape};
 use crate::parameters::{Parameter, Parameters};
 
@@ -21,6 +23,60 @@ pub enum WeightForm {
     Float,
     /// 8-bit integers with a scale an output channel.
     Int8,
+}
+
+/// How an activation is rounded: `real = scale * (integer - zero)`, integers of -128..=127.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rounding {
+    /// Size of a step.
+    pub scale: f32,
+    /// The integer that stands for 0.
+    pub zero: i8,
+}
+
+impl Rounding {
+    /// The one whose integers span a range, which is widened to hold 0.
+    #[must_use]
+    pub fn of_range(low: f32, high: f32) -> Self {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        let scale = ((high - low) / 255.0).max(f32::MIN_POSITIVE * 1e6);
+        let zero = (-128.0 - low / scale).round().clamp(-128.0, 127.0);
+        Self {
+            scale,
+            zero: zero as i8,
+        }
+    }
+
+    /// A value after rounding.
+    #[must_use]
+    pub fn round(&self, value: f32) -> f32 {
+        let zero = f32::from(self.zero);
+        let integer = ((value / self.scale).round() + zero).clamp(-128.0, 127.0);
+        (integer - zero) * self.scale
+    }
+}
+
+/// Roundings by the name of the node whose output is rounded.
+pub type Roundings = std::collections::BTreeMap<String, Rounding>;
+
+/// Which operators compute with rounded activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operators {
+    /// `QuantizeLinear` and `DequantizeLinear` around float convolutions: runtimes that can, fuse them into integer ones.
+    Qdq,
+    /// `QLinearConv`: integers are multiplied as the file says.
+    QLinear,
+}
+
+/// What a file holds beside the plain network.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'a> {
+    /// How weights are stored.
+    pub weights: WeightForm,
+    /// How the inputs of convolutions are rounded, and by which operators; `None`: not at all.
+    pub activations: Option<(&'a Roundings, Operators)>,
+    /// Nodes whose values come out as well, after the logits.
+    pub shown: &'a [String],
 }
 
 /// Why a network cannot be written.
@@ -179,13 +235,31 @@ pub fn quantize(weight: &Parameter) -> (Vec<i8>, Vec<f32>) {
 pub fn write(
     graph: &Graph,
     parameters: &Parameters,
-    form: WeightForm,
+    weights: WeightForm,
+) -> Result<Vec<u8>, OnnxError> {
+    let form = Form {
+        weights,
+        activations: None,
+        shown: &[],
+    };
+    write_as(graph, parameters, form)
+}
+
+/// The same in any form.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_as(
+    graph: &Graph,
+    parameters: &Parameters,
+    form: Form<'_>,
 ) -> Result<Vec<u8>, OnnxError> {
     let (graph, parameters) = fold_batch_norm(graph, parameters)?;
     let shapes = graph.shapes()?;
     let mut writer = Writer {
         parameters: &parameters,
-        form,
+        form: form.weights,
+        activations: form.activations,
         nodes: Vec::new(),
         initializers: Vec::new(),
     };
@@ -203,6 +277,12 @@ pub fn write(
         writer.node(node, &inputs, (read, made), output)?;
     }
     let last = shapes.last().copied().unwrap_or(graph.input);
+    let mut outputs = vec![value_info("logits", last)];
+    for (node, shape) in graph.nodes.iter().zip(&shapes) {
+        if form.shown.contains(&node.name) {
+            outputs.push(value_info(&node.name, *shape));
+        }
+    }
     let model = pb::ModelProto {
         ir_version: IR_VERSION,
         opset_import: vec![pb::OperatorSetIdProto {
@@ -216,7 +296,7 @@ pub fn write(
             node: writer.nodes,
             initializer: writer.initializers,
             input: vec![value_info("picture", graph.input)],
-            output: vec![value_info("logits", last)],
+            output: outputs,
             ..Default::default()
         }),
         ..Default::default()
@@ -227,6 +307,7 @@ pub fn write(
 struct Writer<'a> {
     parameters: &'a Parameters,
     form: WeightForm,
+    activations: Option<(&'a Roundings, Operators)>,
     nodes: Vec<pb::NodeProto>,
     initializers: Vec<pb::TensorProto>,
 }
@@ -244,6 +325,16 @@ impl Writer<'_> {
             Op::Input => return Ok(()),
             Op::BatchNorm(_) => return Err(OnnxError::Unfoldable(node.name.clone())),
             Op::Conv(conv) => {
+                if let Some(form) = self.activations {
+                    let source = names.first().cloned().unwrap_or_default();
+                    if self.rounded(form, (node, conv, shape), &source, output)? {
+                        return Ok(());
+                    }
+                    let rounded = format!("{source}.rounded");
+                    if form.0.contains_key(&source) {
+                        names = vec![rounded];
+                    }
+                }
                 names.push(self.weight(&node.name)?);
                 if conv.has_bias {
                     names.push(self.float(&format!("{}.bias", node.name))?);
