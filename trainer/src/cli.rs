@@ -71,10 +71,16 @@ pub struct ExportArgs {
     /// Columns of the network's input.
     #[arg(long, default_value_t = 384)]
     pub width: usize,
+    /// Under what the network may be passed on: what the data and the weights that it started from allow.
+    #[arg(long, default_value = LICENCE)]
+    pub licence: String,
     /// Folder to write into.
     #[arg(long)]
     pub out: PathBuf,
 }
+
+/// What the Semantic Drone Dataset and the ImageNet weights allow.
+const LICENCE: &str = "research and non-commercial use with citation of the Semantic Drone Dataset (TU Graz); encoder initialised from Apache-2.0 weights";
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]

@@ -14,8 +14,6 @@ use crate::networks::Network;
 
 /// Classes of the data that the flying network learns.
 const CLASSES: u8 = alight::inference::classes::SEMANTIC_DRONE.len() as u8;
-/// Under what the network may be passed on.
-const LICENCE: &str = "research and non-commercial use with citation of the Semantic Drone Dataset (TU Graz); encoder initialised from Apache-2.0 weights";
 
 /// Does what the command line asks.
 ///
@@ -89,10 +87,7 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
     let (trained_on, held_out) = fold.indices(&cache)?;
     let number = |key: &str| words.get(key).and_then(|w| w.parse().ok()).unwrap_or(0_u64);
     let training = Training {
-        data: format!(
-            "Semantic Drone Dataset ({}) and drawn ground; encoder pretrained on ImageNet",
-            cache.index.source
-        ),
+        data: data_words(&cache.index.source, &words),
         split: format!(
             "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, logit adjustment, temperature and threshold; the val list is scored only",
             held_out.len(),
@@ -101,7 +96,7 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         ),
         seed: number("seed"),
         epochs: number("epoch") as u32,
-        licence: LICENCE.to_owned(),
+        licence: args.licence.clone(),
     };
     let network = Network::of_file(&args.parameters, &words)?;
     let graph = network.graph(args.height, args.width, usize::from(cache.index.classes))?;
@@ -170,6 +165,19 @@ fn networks(args: &cli::NetworksArgs) -> Result<()> {
         crate::agreement::write(&graph, args.seed, out)?;
     }
     Ok(())
+}
+
+/// What a network learned from, in words. Files of before these words were written are the flying network's.
+fn data_words(cache: &str, words: &crate::parameters::Metadata) -> String {
+    let start = words
+        .get("start")
+        .map_or("encoder pretrained on ImageNet", String::as_str);
+    let drawn = if words.get("drawn").is_none_or(|d| d == "true") {
+        " and drawn ground"
+    } else {
+        ""
+    };
+    format!("{cache}{drawn}; {start}")
 }
 
 fn score_list(files: &ModelFiles, pairs: &Pairs) -> Result<crate::eval::Scores> {

@@ -73,7 +73,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         run.progress.epoch = epoch + 1;
         let is_last = epoch + 1 == args.epochs;
         let scores = if is_last || (epoch + 1) % args.look_every == 0 {
-            Some(look(&mut run, &args.run)?)
+            Some(look(&mut run, args)?)
         } else {
             None
         };
@@ -228,8 +228,24 @@ fn train_epoch(
     ))
 }
 
+/// What the network knew before, in words.
+fn start(args: &TrainArgs) -> String {
+    let file = |p: &Path| {
+        p.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    match (&args.start_from, &args.pretrained) {
+        (Some(from), _) => format!("started from {}", file(from)),
+        (None, Some(from)) => format!("encoder from {}", file(from)),
+        (None, None) => "learned from nothing".to_owned(),
+    }
+}
+
 /// Scores the mean weights on the held-out fold and keeps them if they are the best so far.
-fn look(run: &mut Run, folder: &Path) -> Result<FoldScores> {
+fn look(run: &mut Run, args: &TrainArgs) -> Result<FoldScores> {
+    let folder = &args.run;
     let parameters = run.mean.parameters(&run.network)?;
     let network = Network::new(
         run.network.graph.clone(),
@@ -242,6 +258,8 @@ fn look(run: &mut Run, folder: &Path) -> Result<FoldScores> {
         ("network".to_owned(), network.graph.name.clone()),
         ("epoch".to_owned(), run.progress.epoch.to_string()),
         ("seed".to_owned(), run.progress.seed.to_string()),
+        ("start".to_owned(), start(args)),
+        ("drawn".to_owned(), args.drawn.is_some().to_string()),
         ("fold".to_owned(), serde_json::to_string(&scores)?),
     ]);
     parameters::write(&folder.join("last.safetensors"), &parameters, &words)?;
