@@ -81,8 +81,8 @@ impl Pairs {
 /// When any sample is bad: the message counts them and names the first few.
 pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8) -> Result<usize> {
     let stems = pairs.stems()?;
-    let folder = pairs.list.parent().map_or_else(String::new, file_name);
-    let source = format!("{} pairs of {folder}/{}", stems.len(), file_name(&pairs.list));
+    let from = pairs.list.parent().map_or_else(String::new, file_name);
+    let source = format!("{} pairs of {from}/{}", stems.len(), file_name(&pairs.list));
     let mut writer = CacheWriter::create(folder, size, classes, &source)?;
     let mut bad = Vec::new();
     for stem in &stems {
