@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::data::prepare::Dataset;
 use crate::networks::Network;
 
 /// Trains, scores and exports the networks that alight flies.
@@ -59,12 +60,9 @@ pub struct ExportArgs {
     /// The fold that was held out.
     #[arg(long)]
     pub fold: PathBuf,
-    /// Data set whose list is scored into the manifest: folder with `images/`, `masks/` and the list.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// File in that folder that names the stems to score.
-    #[arg(long, default_value = "val.txt")]
-    pub list: String,
+    /// Data set whose list is scored into the manifest.
+    #[command(flatten)]
+    pub pairs: PairsArgs,
     /// Rows of the network's input.
     #[arg(long, default_value_t = 256)]
     pub height: usize,
@@ -88,12 +86,9 @@ pub struct EvalArgs {
     /// The model: `landing.toml` or `landing.onnx`, the other beside it.
     #[arg(long)]
     pub model: PathBuf,
-    /// Folder with `images/`, `masks/` and the list.
-    #[arg(long)]
-    pub data: PathBuf,
-    /// File in that folder that names the stems.
-    #[arg(long, default_value = "val.txt")]
-    pub list: String,
+    /// The data set.
+    #[command(flatten)]
+    pub pairs: PairsArgs,
     /// Also write the scores as JSON to this file.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -177,17 +172,38 @@ pub struct NetworksArgs {
     pub seed: u64,
 }
 
+/// Which pictures, with which masks.
+#[derive(Debug, Args)]
+pub struct PairsArgs {
+    /// Folder of a published data set.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Which one it is.
+    #[arg(long, value_enum, default_value_t = Dataset::SemanticDrone)]
+    pub dataset: Dataset,
+    /// Folder of any other's pictures.
+    #[arg(long, requires_all = ["masks", "table"], conflicts_with = "data")]
+    pub images: Option<PathBuf>,
+    /// Folder of their masks, `<stem>.png`.
+    #[arg(long)]
+    pub masks: Option<PathBuf>,
+    /// What those masks mean: a line for each label, `LABEL,CLASS`; LABEL is an index or a colour (`#70674f`), CLASS one of the
+    /// flying network's, or `ignore`.
+    #[arg(long)]
+    pub table: Option<PathBuf>,
+    /// File that names the stems, one a line; with --data in that folder. Default: train.txt where there is one, else all pictures.
+    #[arg(long)]
+    pub list: Option<String>,
+}
+
 /// Arguments of `prepare`.
 #[derive(Debug, Args)]
 pub struct PrepareArgs {
-    /// Folder with `images/`, `masks/` and the list.
-    #[arg(long, required_unless_present = "drawn")]
-    pub data: Option<PathBuf>,
-    /// File in that folder that names the stems, one a line.
-    #[arg(long, default_value = "train.txt")]
-    pub list: String,
+    /// The data set.
+    #[command(flatten)]
+    pub pairs: PairsArgs,
     /// Draw this many pieces of ground instead.
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long, conflicts_with_all = ["data", "images"])]
     pub drawn: Option<usize>,
     /// First seed of drawn ground; the demo flies over seed 1, so training stays far from it.
     #[arg(long, default_value_t = 1_000_000)]

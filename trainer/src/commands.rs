@@ -9,11 +9,15 @@ use crate::cli::{self, Command};
 use crate::data;
 use crate::data::cache::Cache;
 use crate::data::fold::Fold;
+use crate::data::labels::Labels;
 use crate::data::prepare::{Pairs, prepare_drawn, prepare_pairs};
 use crate::networks::Network;
 
 /// Classes of the data that the flying network learns.
 const CLASSES: u8 = alight::inference::classes::SEMANTIC_DRONE.len() as u8;
+
+const NO_PAIRS: &str =
+    "no pictures are named: give --data FOLDER, or --images, --masks and --table";
 
 /// Does what the command line asks.
 ///
@@ -37,12 +41,20 @@ pub fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn pairs_of(data: &Path, list: &str) -> Pairs {
-    Pairs {
-        images: data.join("images"),
-        masks: data.join("masks"),
-        list: data.join(list),
+/// The pairs that the arguments name; `None` when they name none.
+fn pairs_of(args: &cli::PairsArgs) -> Result<Option<Pairs>> {
+    if let Some(folder) = &args.data {
+        return Ok(Some(args.dataset.pairs(folder, args.list.as_deref())?));
     }
+    let (Some(images), Some(masks), Some(table)) = (&args.images, &args.masks, &args.table) else {
+        return Ok(None);
+    };
+    Ok(Some(Pairs {
+        images: images.clone(),
+        masks: masks.clone(),
+        list: args.list.as_ref().map(Into::into),
+        labels: Labels::read(table)?,
+    }))
 }
 
 fn prepare(args: &cli::PrepareArgs) -> Result<()> {
@@ -50,8 +62,8 @@ fn prepare(args: &cli::PrepareArgs) -> Result<()> {
     let count = if let Some(count) = args.drawn {
         prepare_drawn(count, args.first_seed, &args.out, size, CLASSES)?
     } else {
-        let data = args.data.as_ref().context("--data is missing")?;
-        prepare_pairs(&pairs_of(data, &args.list), &args.out, size, CLASSES)?
+        let pairs = pairs_of(&args.pairs)?.context(NO_PAIRS)?;
+        prepare_pairs(&pairs, &args.out, size, CLASSES)?
     };
     log::info!("{count} samples in {}", args.out.display());
     Ok(())
@@ -113,9 +125,10 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         "fold".to_owned(),
         crate::export::score_table(&fold_scores).into(),
     );
-    if let Some(data) = &args.data {
-        let scores = score_list(&files, &pairs_of(data, &args.list))?;
-        let name = args.list.trim_end_matches(".txt").to_owned();
+    if let Some(pairs) = pairs_of(&args.pairs)? {
+        let scores = score_list(&files, &pairs)?;
+        let list = args.pairs.list.as_deref().unwrap_or("all");
+        let name = list.trim_end_matches(".txt").to_owned();
         tables.insert(name, crate::export::score_table(&scores).into());
         log::info!("{}", scores.text());
     }
@@ -195,9 +208,9 @@ fn read_all<'a>(
 
 fn eval_model(args: &cli::EvalArgs) -> Result<()> {
     let files = ModelFiles::load(&args.model)?;
-    let pairs = pairs_of(&args.data, &args.list);
+    let pairs = pairs_of(&args.pairs)?.context(NO_PAIRS)?;
     let mut stems = pairs.stems()?;
-    let mut origin = args.list.clone();
+    let mut origin = pairs.words();
     if let Some(path) = &args.fold {
         let fold = Fold::read(path)?;
         stems.retain(|s| fold.held_out.contains(s));

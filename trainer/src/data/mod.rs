@@ -3,5 +3,6 @@
 pub mod augment;
 pub mod cache;
 pub mod fold;
+pub mod labels;
 pub mod paste;
 pub mod prepare;

@@ -6,18 +6,84 @@ use alight::sim::world::{DrawnSpec, World};
 use anyhow::{Context as _, Result, bail, ensure};
 use image::{GrayImage, RgbImage};
 
-use super::cache::{CacheWriter, check_mask};
+use clap::ValueEnum;
 
-/// A folder pair and the list of stems to take.
+use super::cache::{CacheWriter, check_mask};
+use super::labels::Labels;
+
+/// Pictures with masks, as a data set keeps them.
 #[derive(Debug, Clone)]
 pub struct Pairs {
     /// Folder of `<stem>.jpg` or `<stem>.png`.
     pub images: PathBuf,
-    /// Folder of `<stem>.png`: 8-bit class index.
+    /// Folder of `<stem>.png`: 8-bit indices or colours.
     pub masks: PathBuf,
-    /// Text file, one stem a line.
-    pub list: PathBuf,
+    /// Text file, one stem a line (what follows it on the line counts for nothing); all pictures without.
+    pub list: Option<PathBuf>,
+    /// What the masks mean.
+    pub labels: Labels,
 }
+
+/// A published data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dataset {
+    /// The Semantic Drone Dataset (TU Graz), as published (index or colour masks) or as `images/` and `masks/`.
+    SemanticDrone,
+    /// `AeroScapes`, as published or as `images/` and `masks/`.
+    Aeroscapes,
+    /// The Oxford-IIIT Pet data set with its trimaps.
+    Pet,
+}
+
+impl Dataset {
+    /// Its pairs in `folder`; `list` is a file in it, or a path. Without, the Semantic Drone Dataset's `train.txt` where it is, else
+    /// all pictures.
+    ///
+    /// # Errors
+    /// When the folder holds none of the layouts that the data set is published in.
+    pub fn pairs(self, folder: &Path, list: Option<&str>) -> Result<Pairs> {
+        let (layouts, labels): (&[(&str, &str)], Labels) = match self {
+            Self::SemanticDrone => (
+                &[
+                    ("images", "masks"),
+                    ("original_images", "label_images_semantic"),
+                    ("original_images", "RGB_color_image_masks"),
+                    (
+                        "training_set/images",
+                        "training_set/gt/semantic/label_images",
+                    ),
+                ],
+                Labels::semantic_drone(),
+            ),
+            Self::Aeroscapes => (
+                &[("JPEGImages", "SegmentationClass"), ("images", "masks")],
+                Labels::aeroscapes(),
+            ),
+            Self::Pet => (&[("images", "annotations/trimaps")], Labels::pet()),
+        };
+        let is_there = |(i, m): &&(&str, &str)| folder.join(i).is_dir() && folder.join(m).is_dir();
+        let Some((images, masks)) = layouts.iter().find(is_there) else {
+            let known = layouts.iter().map(|(i, m)| format!("{i} with {m}"));
+            bail!(
+                "{} holds no such data set: looked for {}; --images, --masks and --table name any other",
+                folder.display(),
+                known.collect::<Vec<_>>().join(", ")
+            );
+        };
+        let usual = folder.join("train.txt");
+        Ok(Pairs {
+            images: folder.join(images),
+            masks: folder.join(masks),
+            list: list
+                .map(|l| folder.join(l))
+                .or_else(|| usual.is_file().then_some(usual)),
+            labels,
+        })
+    }
+}
+
+/// Ends of the names of pictures.
+const PICTURES: [&str; 5] = ["jpg", "jpeg", "png", "JPG", "PNG"];
 
 /// How many bad samples a message names before it only counts.
 const LISTED: usize = 8;
@@ -28,21 +94,55 @@ impl Pairs {
     /// # Errors
     /// When the list cannot be read or is empty.
     pub fn stems(&self) -> Result<Vec<String>> {
-        let text = std::fs::read_to_string(&self.list)
-            .with_context(|| format!("cannot read the list {}", self.list.display()))?;
-        let stems: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let Some(list) = &self.list else {
+            return self.all();
+        };
+        let text = std::fs::read_to_string(list)
+            .with_context(|| format!("cannot read the list {}", list.display()))?;
+        let lines = text.lines().filter(|l| !l.starts_with('#'));
+        let first = lines.filter_map(|l| l.split_whitespace().next());
+        let stems: Vec<String> = first.map(str::to_owned).collect();
         ensure!(
             !stems.is_empty(),
             "empty split: {} names no picture",
-            self.list.display()
+            list.display()
         );
         Ok(stems)
+    }
+
+    /// The stems of all pictures, sorted.
+    fn all(&self) -> Result<Vec<String>> {
+        let folder = std::fs::read_dir(&self.images)
+            .with_context(|| format!("cannot read {}", self.images.display()))?;
+        let files = folder.filter_map(|f| Some(f.ok()?.path()));
+        let pictures = files.filter(|f| {
+            let end = f.extension().and_then(std::ffi::OsStr::to_str);
+            end.is_some_and(|e| PICTURES.contains(&e))
+        });
+        let mut stems: Vec<String> = pictures
+            .filter_map(|f| Some(f.file_stem()?.to_str()?.to_owned()))
+            .collect();
+        stems.sort();
+        ensure!(
+            !stems.is_empty(),
+            "empty split: no picture in {}",
+            self.images.display()
+        );
+        Ok(stems)
+    }
+
+    /// Where the pictures come from, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let named = self.list.as_deref().unwrap_or(&self.images);
+        let folder = named.parent().map_or_else(String::new, file_name);
+        format!("{folder}/{}", file_name(named))
     }
 
     /// Path of a stem's picture, if there is one.
     #[must_use]
     pub fn image(&self, stem: &str) -> Option<PathBuf> {
-        ["jpg", "jpeg", "png", "JPG", "PNG"]
+        PICTURES
             .iter()
             .map(|e| self.images.join(format!("{stem}.{e}")))
             .find(|p| p.is_file())
@@ -61,14 +161,7 @@ impl Pairs {
         let open = |path: &Path| {
             image::open(path).with_context(|| format!("cannot decode {}", path.display()))
         };
-        let mask = match open(&mask)? {
-            image::DynamicImage::ImageLuma8(mask) => mask,
-            other => bail!(
-                "{} is {:?}, not an 8-bit index mask",
-                mask.display(),
-                other.color()
-            ),
-        };
+        let mask = self.labels.translate(open(&mask)?)?;
         let picture = open(&image)?.to_rgb8();
         check_mask(&picture, &mask, classes)?;
         Ok((picture, mask))
@@ -81,8 +174,7 @@ impl Pairs {
 /// When any sample is bad: the message counts them and names the first few.
 pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8) -> Result<usize> {
     let stems = pairs.stems()?;
-    let from = pairs.list.parent().map_or_else(String::new, file_name);
-    let source = format!("{} pairs of {from}/{}", stems.len(), file_name(&pairs.list));
+    let source = format!("{} pairs of {}", stems.len(), pairs.words());
     let mut writer = CacheWriter::create(folder, size, classes, &source)?;
     let mut bad = Vec::new();
     for stem in &stems {
@@ -153,7 +245,8 @@ mod tests {
         let pairs = Pairs {
             images: folder.join("images"),
             masks: folder.join("masks"),
-            list: folder.join("list.txt"),
+            list: Some(folder.join("list.txt")),
+            labels: Labels::semantic_drone(),
         };
         std::fs::create_dir_all(&pairs.images).unwrap();
         std::fs::create_dir_all(&pairs.masks).unwrap();
@@ -163,7 +256,7 @@ mod tests {
             let mask = pairs.masks.join(format!("{stem}.png"));
             GrayImage::from_pixel(24, 16, Luma([2])).save(mask).unwrap();
         }
-        std::fs::write(&pairs.list, "a\nb\nc\n").unwrap();
+        std::fs::write(folder.join("list.txt"), "a\nb\nc\n").unwrap();
         pairs
     }
 
@@ -184,13 +277,16 @@ mod tests {
         GrayImage::new(8, 8)
             .save(pairs.masks.join("b.png"))
             .unwrap();
-        std::fs::write(&pairs.list, "a b c lost").unwrap();
+        std::fs::write(folder.path().join("list.txt"), "a\nb 1 2\n# no\nc\nlost").unwrap();
         let cache = folder.path().join("cache");
         let text = prepare_pairs(&pairs, &cache, (12, 8), 24)
             .unwrap_err()
             .to_string();
         assert!(text.starts_with("3 of 4 samples"), "{text}");
-        assert!(text.contains("a: 384 mask pixels") && text.contains("b: the mask is (8, 8)"));
+        assert!(
+            text.contains("a: 384 mask pixels hold 1 unknown labels: 30 (384)")
+                && text.contains("b: the mask is (8, 8)")
+        );
         assert!(text.contains("lost: no picture"), "{text}");
     }
 
@@ -198,8 +294,57 @@ mod tests {
     fn an_empty_list_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let pairs = pairs(folder.path());
-        std::fs::write(&pairs.list, "\n").unwrap();
+        std::fs::write(folder.path().join("list.txt"), "\n").unwrap();
         let text = pairs.stems().unwrap_err().to_string();
         assert!(text.contains("empty split"), "{text}");
+    }
+
+    #[test]
+    fn published_layouts_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let put = |path: &str, image: image::DynamicImage| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            image.save(path).unwrap();
+        };
+        let picture = || image::DynamicImage::from(RgbImage::new(6, 4));
+        let index = |v: u8| image::DynamicImage::from(GrayImage::from_pixel(6, 4, Luma([v])));
+        let nothing = Dataset::Pet.pairs(root, None).unwrap_err().to_string();
+        assert!(
+            nothing.contains("annotations/trimaps") && nothing.contains("--table"),
+            "{nothing}"
+        );
+        put("drone/original_images/000.jpg", picture());
+        let red = RgbImage::from_pixel(6, 4, image::Rgb([255, 22, 96]));
+        put("drone/RGB_color_image_masks/000.png", red.into());
+        put("aero/JPEGImages/1.jpg", picture());
+        put("aero/SegmentationClass/1.png", index(10));
+        put("aero/JPEGImages/2.jpg", picture());
+        put("pet/images/cat.jpg", picture());
+        put("pet/annotations/trimaps/cat.png", index(1));
+        let list = root.join("pet/annotations/trainval.txt");
+        std::fs::write(list, "#Image CLASS-ID\ncat 1 1 1\n").unwrap();
+        for (kind, at, list, stem, class) in [
+            (Dataset::SemanticDrone, "drone", None, "000", 15),
+            (Dataset::Aeroscapes, "aero", None, "1", 1),
+            (
+                Dataset::Pet,
+                "pet",
+                Some("annotations/trainval.txt"),
+                "cat",
+                16,
+            ),
+        ] {
+            let pairs = kind.pairs(&root.join(at), list).unwrap();
+            assert_eq!(pairs.stems().unwrap()[0], stem, "{kind:?}");
+            let (_, mask) = pairs.read(stem, 24).unwrap();
+            assert!(mask.iter().all(|c| *c == class), "{kind:?}");
+        }
+        let aero = Dataset::Aeroscapes.pairs(&root.join("aero"), None).unwrap();
+        let text = prepare_pairs(&aero, &root.join("cache"), (6, 4), 24).unwrap_err();
+        assert!(
+            text.to_string().contains("1 of 2 samples") && text.to_string().contains("2: no mask")
+        );
     }
 }
