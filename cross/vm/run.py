@@ -56,6 +56,8 @@ go_max_age_s = 2.0
 pose_max_age_s = 0.5
 [supervisor.engage]
 below_battery = 0.88
+[landing.hazard]
+landable_threshold = 0.5
 """
 CALIBRATION = """\
 image_width: {w}
@@ -437,7 +439,7 @@ def main():
     parser.add_argument("--cache", type=pathlib.Path, help="kernel and root file system (default OUT/cache)")
     parser.add_argument("--port", type=int, default=15762, help="first of two free TCP ports")
     parser.add_argument("--quick", action="store_true", help="install and land, nothing else")
-    parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=24)
     args = parser.parse_args()
     args.size = (384, 256)
     args.deb = sorted(glob.glob(args.deb))[-1]
