@@ -3,6 +3,7 @@
 #
 #     cross/build.sh amd64 [OUT]      for this kind of machine
 #     cross/build.sh arm64 [OUT]      for a Raspberry Pi 4/5 or a Jetson (glibc 2.34: Raspberry Pi OS 12, JetPack 6)
+#     cross/build.sh test [OUT]       for this kind of machine, with the build of the tests: quick, larger, for cross/vm/run.py
 #     cross/build.sh packages         installs what cross/packages.txt lists (Debian 12, as root)
 #
 # OUT is the folder for the .deb, out/packages unless given. Where rustup has the target (rustup target add
@@ -10,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' cross/build.sh
+  sed -n '2,10s/^# \{0,1\}//p' cross/build.sh
   exit 2
 }
 packages() {
@@ -23,6 +24,7 @@ out=${2:-out/packages}
 case $kind in
   packages) packages; exit ;;
   amd64) target=x86_64-unknown-linux-gnu ;;
+  test) target= ;;
   arm64) target=aarch64-unknown-linux-gnu ;;
   *) usage ;;
 esac
@@ -43,8 +45,12 @@ if [ "$kind" = arm64 ]; then
 fi
 
 command -v cargo-deb >/dev/null || cargo install cargo-deb --locked --no-default-features
-cargo build --profile dist --features onboard --target "$target" -p alight --bin alight
+how=(--profile dist --target "$target")
+[ "$kind" = test ] && how=(--profile release)
+cargo build "${how[@]}" --features onboard -p alight --bin alight
 mkdir -p "$out"
 # Stripped already. dpkg-shlibdeps knows only this machine's libraries: what the program needs on the board is glibc.
-cargo deb --no-build --no-strip --profile dist --target "$target" -p alight --output "$out/"
-ls -l "$out"/*_"$kind".deb
+strip=(--no-strip)
+[ "$kind" = test ] && strip=(--strip)
+cargo deb --no-build "${strip[@]}" "${how[@]}" -p alight --output "$out/"
+ls -l "$out"/*.deb
