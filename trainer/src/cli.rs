@@ -191,7 +191,8 @@ pub struct PairsArgs {
     /// flying network's, or `ignore`.
     #[arg(long)]
     pub table: Option<PathBuf>,
-    /// File that names the stems, one a line; with --data in that folder. Default: train.txt where there is one, else all pictures.
+    /// File that names the stems, one a line; with --data in that folder. Default: train.txt to train, val.txt to
+    /// score, where there is one; else all pictures.
     #[arg(long)]
     pub list: Option<String>,
 }

@@ -42,9 +42,10 @@ pub fn run(command: &Command) -> Result<()> {
 }
 
 /// The pairs that the arguments name; `None` when they name none.
-fn pairs_of(args: &cli::PairsArgs) -> Result<Option<Pairs>> {
+fn pairs_of(args: &cli::PairsArgs, purpose: Purpose) -> Result<Option<Pairs>> {
     if let Some(folder) = &args.data {
-        return Ok(Some(args.dataset.pairs(folder, args.list.as_deref())?));
+        let list = list_of(args, purpose);
+        return Ok(Some(args.dataset.pairs(folder, list.as_deref())?));
     }
     let (Some(images), Some(masks), Some(table)) = (&args.images, &args.masks, &args.table) else {
         return Ok(None);
@@ -57,12 +58,32 @@ fn pairs_of(args: &cli::PairsArgs) -> Result<Option<Pairs>> {
     }))
 }
 
+/// What pictures are wanted for, which decides the list where none is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Train,
+    /// Never the pictures that were trained on, unless somebody asks for them.
+    Score,
+}
+
+/// The list that is named, or to score `val.txt` where the data set has one.
+fn list_of(args: &cli::PairsArgs, purpose: Purpose) -> Option<String> {
+    let val = || {
+        let folder = args.data.as_deref().filter(|_| purpose == Purpose::Score)?;
+        folder
+            .join("val.txt")
+            .is_file()
+            .then(|| "val.txt".to_owned())
+    };
+    args.list.clone().or_else(val)
+}
+
 fn prepare(args: &cli::PrepareArgs) -> Result<()> {
     let size = (args.width, args.height);
     let count = if let Some(count) = args.drawn {
         prepare_drawn(count, args.first_seed, &args.out, size, CLASSES)?
     } else {
-        let pairs = pairs_of(&args.pairs)?.context(NO_PAIRS)?;
+        let pairs = pairs_of(&args.pairs, Purpose::Train)?.context(NO_PAIRS)?;
         prepare_pairs(&pairs, &args.out, size, CLASSES)?
     };
     log::info!("{count} samples in {}", args.out.display());
@@ -125,9 +146,10 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
         "fold".to_owned(),
         crate::export::score_table(&fold_scores).into(),
     );
-    if let Some(pairs) = pairs_of(&args.pairs)? {
+    if let Some(pairs) = pairs_of(&args.pairs, Purpose::Score)? {
         let scores = score_list(&files, &pairs)?;
-        let list = args.pairs.list.as_deref().unwrap_or("all");
+        let list = list_of(&args.pairs, Purpose::Score);
+        let list = list.as_deref().unwrap_or("all");
         let name = list.trim_end_matches(".txt").to_owned();
         tables.insert(name, crate::export::score_table(&scores).into());
         log::info!("{}", scores.text());
@@ -208,7 +230,7 @@ fn read_all<'a>(
 
 fn eval_model(args: &cli::EvalArgs) -> Result<()> {
     let files = ModelFiles::load(&args.model)?;
-    let pairs = pairs_of(&args.pairs)?.context(NO_PAIRS)?;
+    let pairs = pairs_of(&args.pairs, Purpose::Score)?.context(NO_PAIRS)?;
     let mut stems = pairs.stems()?;
     let mut origin = pairs.words();
     if let Some(path) = &args.fold {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::eval::Scores;
-use crate::objects::Share;
 
 pub use page::page;
 
@@ -94,15 +93,6 @@ fn read_one(run: &Path) -> Result<Row> {
         settings: settings.transpose()?,
         worst: worst.collect(),
     })
-}
-
-/// A share as count, total and interval.
-#[must_use]
-pub fn share(s: &Share) -> String {
-    let range = s.interval.map_or_else(String::new, |(low, high)| {
-        format!(" ({:.1} to {:.1} %)", 100.0 * low, 100.0 * high)
-    });
-    format!("{} of {}{range}", s.count, s.of)
 }
 
 /// Names of the columns.

@@ -1,11 +1,13 @@
 //! The page: everything in one file, without scripts.
 
-use alight::inference::classes::SEMANTIC_DRONE;
+use alight::inference::classes::{SEMANTIC_DRONE, Surface};
+use alight::view::palette;
 use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Row, share};
+use super::Row;
 use crate::eval::{PictureScore, Scores};
+use crate::objects::Share;
 use crate::scores::OperatingPoint;
 
 /// The look of alight's own reports.
@@ -14,9 +16,10 @@ const MORE_STYLE: &str = "
 main{max-width:1320px}
 .scroll{overflow-x:auto}
 .scores{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.86rem}
-.scores th,.scores td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+.scores th,.scores td{padding:6px 8px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 .scores th{color:var(--quiet);font-weight:600}
 .scores th:first-child,.scores td:first-child{text-align:left}
+.wide thead th{white-space:normal;vertical-align:bottom;min-width:72px}
 .scores td.best{font-weight:700;color:var(--accent)}
 .scores td small{display:block;font-size:.72rem}
 .heat td{padding:2px 5px;font-size:.7rem;min-width:28px;background:color-mix(in srgb,var(--accent) var(--v),transparent)}
@@ -26,6 +29,7 @@ main{max-width:1320px}
 .curves path{fill:none;stroke:var(--c);stroke-width:2}
 .curves line{stroke:var(--line)}
 .curves text{font-size:11px;fill:var(--quiet)}
+.legend+.worst{margin-top:12px}
 .worst{display:grid;gap:12px}
 .worst img{width:100%;max-width:972px;border-radius:6px;display:block}
 ";
@@ -155,27 +159,27 @@ fn table(rows: &[Row]) -> Markup {
     let best: Vec<Option<f64>> = COLUMNS
         .iter()
         .map(|c| {
-            let values = rows.iter().filter_map(|r| (c.value)(&r.scores));
-            if c.is_less {
-                values.min_by(f64::total_cmp)
-            } else {
-                values.max_by(f64::total_cmp)
-            }
+            let values = || rows.iter().filter_map(|r| (c.value)(&r.scores));
+            let (least, most) = (
+                values().min_by(f64::total_cmp),
+                values().max_by(f64::total_cmp),
+            );
+            // What all share is nobody's merit.
+            (least != most).then_some(if c.is_less { least } else { most })?
         })
         .collect();
     html! {
-        div.scroll { table.scores {
+        div.scroll { table.scores.wide {
             thead { tr {
-                th { "run" } th { "input" }
+                th { "run" }
                 @for c in &COLUMNS { th { (c.name) } }
-                th { "people and animals found" } th { "false alarms" } th { "vehicles found" } th { "pictures with a site" } th { "sites wrong" }
+                th { "people and animals found" } th { "false alarms" } th { "vehicles found" } th { "pictures with a site" }
             } }
             tbody { @for row in rows {
                 tr {
-                    td { (row.name) small.quiet { (row.scores.network) } }
-                    td { (row.scores.input.0) "×" (row.scores.input.1) }
+                    td { (row.name) small.quiet { (row.scores.network) ", " (row.scores.input.0) "×" (row.scores.input.1) } }
                     @for (c, best) in COLUMNS.iter().zip(&best) {
-                        td.best[rows.len() > 1 && best.is_some() && (c.value)(&row.scores) == *best] {
+                        td.best[best.is_some() && (c.value)(&row.scores) == *best] {
                             (((c.shown)(&row.scores)).unwrap_or_else(|| "–".to_owned()))
                             @if let Some((low, high)) = (c.interval)(&row.scores) {
                                 small.quiet { (format!("{low:.3} to {high:.3}")) }
@@ -184,8 +188,8 @@ fn table(rows: &[Row]) -> Markup {
                     }
                     (objects(&row.scores))
                     @if let Some(d) = &row.scores.decisions {
-                        td { (d.sites) " of " (d.pictures) } td { (d.wrong.len()) }
-                    } @else { td { "–" } td { "–" } }
+                        td { (d.sites) " of " (d.pictures) small.quiet { (d.wrong.len()) " wrong" } }
+                    } @else { td { "–" } }
                 }
             } }
         } }
@@ -195,10 +199,20 @@ fn table(rows: &[Row]) -> Markup {
 fn objects(s: &Scores) -> Markup {
     html! {
         @if let [people, vehicles, ..] = s.objects.as_slice() {
-            td { (share(&people.found)) }
+            td { (found(&people.found)) }
             td { (format!("{:.2}", people.false_alarms)) }
-            td { (share(&vehicles.found)) }
+            td { (found(&vehicles.found)) }
         } @else { td { "–" } td { "–" } td { "–" } }
+    }
+}
+
+/// A share as count and total, its interval below.
+fn found(s: &Share) -> Markup {
+    html! {
+        (s.count) " of " (s.of)
+        @if let Some((low, high)) = s.interval {
+            small.quiet { (format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high)) }
+        }
     }
 }
 
@@ -293,7 +307,10 @@ fn worst(row: &Row) -> Markup {
     let mut order: Vec<&PictureScore> = row.scores.by_picture.iter().collect();
     order.sort_by(|a, b| a.pixel_accuracy.total_cmp(&b.pixel_accuracy));
     html! {
-        p.note { "Picture, truth, and what the network says; colours are surfaces." }
+        p.note { "Picture, truth, and what the network says, by surface." }
+        div.legend { @for s in Surface::ALL {
+            span.item { span.key style=(format!("--c:{}", palette::hex(palette::surface(s)))) {} (palette::label(s)) }
+        } }
         div.worst { @for (jpeg, score) in row.worst.iter().zip(order) {
             div {
                 img alt=(score.name) src=(format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(jpeg)));
