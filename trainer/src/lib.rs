@@ -11,6 +11,7 @@ pub mod errors;
 pub mod eval;
 pub mod export;
 pub mod graph;
+pub mod matrix;
 pub mod objects;
 pub mod onnx;
 pub mod parameters;
