@@ -16,6 +16,7 @@ pub mod objects;
 pub mod onnx;
 pub mod parameters;
 pub mod prior;
+pub mod run_record;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;
