@@ -24,9 +24,9 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Prepare(args) => prepare(args),
         Command::Split(args) => split(args),
+        Command::Matrix(args) => crate::matrix::driver::run(args),
         Command::Export(args) => export_model(args),
         Command::Eval(args) => eval_model(args),
-        Command::Matrix(args) => crate::matrix::driver::run(args),
         #[cfg(feature = "libtorch")]
         Command::Train(args) => crate::torch::train::train(args),
         #[cfg(not(feature = "libtorch"))]
