@@ -22,7 +22,7 @@ pub struct RunFacts {
     pub libtorch: Option<String>,
     /// Name of the architecture.
     pub network: String,
-    /// Values that training changes.
+    /// Values that training changes; the exported file has less, because batch norm is folded into the convolutions.
     pub parameters: usize,
     /// Multiply-accumulates of one picture at the network's input size, in units of 10^9.
     pub gmac: f64,

@@ -76,36 +76,25 @@ fn run_all(jobs: &[&Job], program: &Path) -> Result<()> {
     )
 }
 
-/// A line a job: its shard, where it stands, its name, and its calls where it has not begun.
+/// What would be done: the calls of the first job in full, then a line a job: its number, where it stands, its name.
 fn list(jobs: &[Job], shard: Shard, args: &MatrixArgs) -> Result<Vec<String>> {
-    let is_whole = shard == Shard::WHOLE;
-    let mine = jobs.iter().enumerate().filter(|(i, _)| shard.holds(*i));
-    let lines = mine.map(|(i, job)| {
-        let state = job::state(job)?;
-        let part = if is_whole {
-            String::new()
-        } else {
-            format!("shard {shard}  ")
-        };
-        let calls: Vec<String> = job.steps.iter().map(|s| s.arguments.join(" ")).collect();
-        Ok(format!(
-            "{:>4}  {part}{:<12} {:<32} {}",
-            i + 1,
-            state.text(),
-            job.name,
-            calls.join("; ")
-        ))
-    });
-    let mut lines: Vec<String> = lines.collect::<Result<_>>()?;
-    lines.insert(
-        0,
-        format!(
-            "{} of {} jobs of {}",
-            lines.len(),
-            jobs.len(),
-            args.file.display()
-        ),
-    );
+    let mine: Vec<(usize, &Job)> = jobs
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| shard.holds(*i))
+        .collect();
+    let mut lines = vec![format!(
+        "shard {shard} of {}: {} of {} jobs; what is called for the first of them:",
+        args.file.display(),
+        mine.len(),
+        jobs.len()
+    )];
+    let first = mine.first().map_or(&[][..], |(_, job)| &job.steps);
+    lines.extend(first.iter().map(|s| format!("  {}", s.arguments.join(" "))));
+    for (i, job) in mine {
+        let state = job::state(job)?.text();
+        lines.push(format!("{:>4}  {state:<11}  {}", i + 1, job.name));
+    }
     Ok(lines)
 }
 
@@ -186,6 +175,31 @@ mod tests {
         assert_eq!(calls(folder.path()), both);
         assert_eq!(job::run(&job, &program).unwrap(), State::Finished);
         assert_eq!(calls(folder.path()).len(), 3);
+    }
+
+    #[test]
+    fn the_list_says_where_each_job_of_the_shard_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path());
+        let jobs = ["a", "b", "c"].map(|name| job(folder.path(), name, "lite0"));
+        run_all(&[&jobs[0]], &program).unwrap();
+        let args = MatrixArgs {
+            file: "m.toml".into(),
+            shard: None,
+            shards: None,
+            list: true,
+        };
+        let lines = list(&jobs, "1/2".parse().unwrap(), &args).unwrap();
+        assert_eq!(
+            lines,
+            [
+                "shard 1/2 of m.toml: 2 of 3 jobs; what is called for the first of them:",
+                "  train --encoder=lite0",
+                "  export --encoder=lite0",
+                "   1  finished     a",
+                "   3  new          c",
+            ]
+        );
     }
 
     #[test]

@@ -32,12 +32,6 @@ impl Shard {
     pub const fn holds(self, job: usize) -> bool {
         job % self.count == self.index
     }
-
-    /// The part that a job belongs to, from 1.
-    #[must_use]
-    pub const fn of_job(self, job: usize) -> usize {
-        job % self.count + 1
-    }
 }
 
 impl std::fmt::Display for Shard {

@@ -111,3 +111,9 @@ fn what_would_fail_later_is_refused_at_once() {
         assert!(said.contains(why), "{more}: {said}");
     }
 }
+
+#[test]
+fn the_example_beside_the_job_files_is_a_matrix() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/example.toml");
+    assert_eq!(read(&path).unwrap().len(), 4);
+}
