@@ -112,7 +112,7 @@ fn array(task: usize, count: usize, (least, most): (usize, usize)) -> Result<Sha
         .unwrap_or(1);
     let is_even = step > 0 && least + step * count.saturating_sub(1) == most;
     ensure!(
-        is_even && task >= least && (task - least) % step == 0,
+        is_even && task >= least && (task - least).is_multiple_of(step),
         "the {count} tasks of this Slurm array from {least} to {most} are not evenly spaced: give --shards, the number of tasks of the whole array from 0"
     );
     Shard::new((task - least) / step, count)
