@@ -25,7 +25,8 @@ const EXAMPLES: &str = "Examples:
   alight-trainer export --parameters runs/a/best.safetensors --cache cache/train --fold models/fold.json --out models
   alight-trainer eval --model models/landing.toml --data ../shared/data/semantic_drone --list val.txt
   alight-trainer eval --model models/landing.toml --data ../shared/data/semantic_drone --list train.txt --fold models/fold.json \\
-      --errors models/errors.json";
+      --errors models/errors.json
+  alight-trainer matrix trainer/jobs/example.toml --shard 1/4";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -46,6 +47,25 @@ pub enum Command {
     Networks(NetworksArgs),
     /// Score a model on a list of pictures, through the runtime's own inference.
     Eval(EvalArgs),
+    /// Train, export and score every combination of a matrix of arguments, or one shard of them.
+    Matrix(MatrixArgs),
+}
+
+/// Arguments of `matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// The matrix (TOML), see the module `matrix` and `trainer/jobs/`.
+    pub file: PathBuf,
+    /// Which part of the jobs to run, as in 2/4. Default: the task of the Slurm array or of the indexed Kubernetes job that this
+    /// is; everything elsewhere.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<crate::matrix::shard::Shard>,
+    /// How many parts there are, where the environment only tells which one this is, counting from 0.
+    #[arg(long, value_name = "N", conflicts_with = "shard")]
+    pub shards: Option<usize>,
+    /// Only list the jobs, and where each stands.
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// Arguments of `export`.

@@ -27,6 +27,7 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Prepare(args) => prepare(args),
         Command::Split(args) => split(args),
+        Command::Matrix(args) => crate::matrix::driver::run(args),
         Command::Export(args) => export_model(args),
         Command::Eval(args) => eval_model(args),
         Command::Networks(args) => networks(args),

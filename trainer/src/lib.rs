@@ -15,12 +15,14 @@ pub mod eval;
 pub mod export;
 pub mod graph;
 pub mod initial;
+pub mod matrix;
 pub mod networks;
 pub mod objects;
 pub mod onnx;
 pub mod parameters;
 pub mod prior;
 pub mod quantize;
+pub mod run_record;
 pub mod scores;
 #[cfg(feature = "libtorch")]
 mod torch;

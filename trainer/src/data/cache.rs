@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use alight::inference::manifest::sha256_hex;
 use anyhow::{Context as _, Result, bail, ensure};
 use image::{GrayImage, RgbImage};
 use memmap2::Mmap;
@@ -169,6 +170,13 @@ impl Cache {
             pictures,
             masks,
         })
+    }
+
+    /// SHA-256 over the SHA-256s of pictures and masks, hexadecimal: says whether two caches hold the same pixels. Reads everything.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let parts = [&self.pictures, &self.masks].map(|m| sha256_hex(m));
+        sha256_hex(parts.concat().as_bytes())
     }
 
     /// How many samples.

@@ -5,6 +5,7 @@ pub(crate) mod loader;
 pub(crate) mod loss;
 pub(crate) mod network;
 pub(crate) mod optimizer;
+mod record;
 mod setup;
 mod teacher;
 pub(crate) mod train;

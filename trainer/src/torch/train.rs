@@ -64,6 +64,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     }
     let settings = serde_json::to_string_pretty(args)?;
     parameters::write_atomically(&args.run.join("settings.json"), settings.as_bytes())?;
+    let mut recorder = super::record::begin(args, &run)?;
     let started = clock();
     let mut saved_at = clock();
     let first = run.progress.epoch;
@@ -80,6 +81,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let done = is_last || args.stop_after.is_some_and(|s| epoch + 1 >= s);
         if done || saved_at.elapsed() > SAVE_EVERY {
             save(&run, &newest)?;
+            recorder.saved(run.progress.epoch)?;
             saved_at = clock();
         }
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
