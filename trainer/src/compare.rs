@@ -119,7 +119,7 @@ pub const COLUMNS: [&str; 15] = [
 pub fn cells(row: &Row) -> [String; 15] {
     let s = &row.scores;
     let cost = s.cost.unwrap_or_default();
-    let at_85 = s.landable_at_recall.iter().rev().next();
+    let at_85 = s.landable_at_recall.last();
     let people = s.objects.first().map(|o| o.found);
     let known = |v: f64, digits: usize| {
         if s.cost.is_some() {

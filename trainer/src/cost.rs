@@ -63,8 +63,8 @@ fn parameters(network: &[u8]) -> Result<usize> {
     let model = pb::ModelProto::decode(network).context("the network is no ONNX file")?;
     let graph = model.graph.context("the network is empty")?;
     let is_one = |name: &str| {
-        let name = name.trim_end_matches(".int8");
-        name.ends_with(".weight") || name.ends_with(".bias")
+        let part = name.trim_end_matches(".int8").rsplit('.').next();
+        part.is_some_and(|p| ["weight", "bias"].contains(&p))
     };
     let ours = graph.initializer.iter().filter(|t| is_one(&t.name));
     Ok(ours.map(|t| t.dims.iter().product::<i64>() as usize).sum())

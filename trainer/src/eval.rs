@@ -238,7 +238,9 @@ fn intervals(scenes: &[usize], pictures: &[(Confusion, Counts)]) -> Intervals {
     };
     let joined = |drawn: &[usize]| {
         let mut all = Confusion::new(SEMANTIC_DRONE.len());
-        of(drawn).iter().for_each(|(c, _)| all.join(c));
+        for (c, _) in of(drawn) {
+            all.join(c);
+        }
         all
     };
     let share = |drawn: &[usize], part: fn(&Counts) -> (u64, u64)| {
@@ -346,7 +348,15 @@ impl Scores {
     #[must_use]
     pub fn text(&self) -> String {
         let mut t = String::new();
-        // Writing to a String cannot fail.
+        self.pixels_into(&mut t);
+        self.objects_into(&mut t);
+        self.classes_into(&mut t);
+        t
+    }
+
+    // Writing to a String cannot fail.
+
+    fn pixels_into(&self, t: &mut String) {
         let _ = writeln!(
             t,
             "{} pictures, network {} {}x{}, {}",
@@ -399,6 +409,9 @@ impl Scores {
             "P(landable): calibration error {:.4}; {} scenes",
             self.landable_calibration_error, self.scenes
         );
+    }
+
+    fn objects_into(&self, t: &mut String) {
         for o in &self.objects {
             let _ = writeln!(t, "{}", object_line(o));
         }
@@ -426,6 +439,9 @@ impl Scores {
                 100.0 * p.called_landable_wrongly
             );
         }
+    }
+
+    fn classes_into(&self, t: &mut String) {
         let _ = writeln!(
             t,
             "{:<14} {:>7} {:>7} {:>16}",
@@ -441,6 +457,5 @@ impl Scores {
                 c.called_landable * 100.0
             );
         }
-        t
     }
 }

@@ -418,8 +418,8 @@ impl Graph {
 
 fn conv_shape(c: &Conv, s: Shape) -> Result<Shape, String> {
     if [c.kernel, c.stride, c.groups, c.out, c.dilation].contains(&0)
-        || s.channels % c.groups != 0
-        || c.out % c.groups != 0
+        || !s.channels.is_multiple_of(c.groups)
+        || !c.out.is_multiple_of(c.groups)
     {
         return Err(format!(
             "a convolution of {} to {} channels cannot have {} groups, kernel {}, stride {}, dilation {}",

@@ -325,20 +325,11 @@ impl Writer<'_> {
             Op::Input => return Ok(()),
             Op::BatchNorm(_) => return Err(OnnxError::Unfoldable(node.name.clone())),
             Op::Conv(conv) => {
-                if let Some(form) = self.activations {
-                    let source = names.first().cloned().unwrap_or_default();
-                    if self.rounded(form, (node, conv, shape), &source, output)? {
-                        return Ok(());
-                    }
-                    let rounded = format!("{source}.rounded");
-                    if form.0.contains_key(&source) {
-                        names = vec![rounded];
-                    }
-                }
-                names.push(self.weight(&node.name)?);
-                if conv.has_bias {
-                    names.push(self.float(&format!("{}.bias", node.name))?);
-                }
+                let source = names.first().cloned().unwrap_or_default();
+                let Some(read) = self.convolution((node, conv, shape), source, output)? else {
+                    return Ok(());
+                };
+                names = read;
                 ("Conv", conv_attributes(conv, shape))
             }
             Op::MaxPool(pool) => ("MaxPool", pool_attributes(pool, shape)),
@@ -346,10 +337,10 @@ impl Writer<'_> {
                 names = self.unpool(&node.name, &names, shape);
                 ("Mul", vec![])
             }
-            Op::DepthToSpace(f) => {
-                let attributes = vec![int("blocksize", *f), text("mode", "CRD")];
-                ("DepthToSpace", attributes)
-            }
+            Op::DepthToSpace(f) => (
+                "DepthToSpace",
+                vec![int("blocksize", *f), text("mode", "CRD")],
+            ),
             Op::GlobalMean => ("GlobalAveragePool", vec![]),
             Op::Spread => {
                 // Not `Expand`: tract 0.23 fails on one that is joined with others and read by a 1x1 convolution.
@@ -371,11 +362,7 @@ impl Writer<'_> {
             }
             Op::UpsampleBilinear(f) => {
                 names.extend([String::new(), self.scales((*f, *f))]);
-                let attributes = vec![
-                    text("mode", "linear"),
-                    text("coordinate_transformation_mode", "half_pixel"),
-                ];
-                ("Resize", attributes)
+                ("Resize", bilinear_attributes())
             }
         };
         self.nodes.push(pb::NodeProto {
@@ -387,6 +374,29 @@ impl Writer<'_> {
             ..Default::default()
         });
         Ok(())
+    }
+
+    /// The names that a float convolution reads; `None` where it was written as an integer one.
+    fn convolution(
+        &mut self,
+        (node, conv, shape): (&Node, &Conv, Shape),
+        source: String,
+        output: &str,
+    ) -> Result<Option<Vec<String>>, OnnxError> {
+        let mut names = vec![source];
+        if let (Some(form), [source]) = (self.activations, names.as_mut_slice()) {
+            if self.rounded(form, (node, conv, shape), source, output)? {
+                return Ok(None);
+            }
+            if form.0.contains_key(source) {
+                *source = format!("{source}.rounded");
+            }
+        }
+        names.push(self.weight(&node.name)?);
+        if conv.has_bias {
+            names.push(self.float(&format!("{}.bias", node.name))?);
+        }
+        Ok(Some(names))
     }
 
     /// Stores a convolution's weights and gives the name under which the convolution reads them.
@@ -462,7 +472,7 @@ impl Writer<'_> {
         ));
         let largest = self.repeated(node, "largest", after);
         let is_largest = self.equal(node, "is-largest", [before.as_str(), &largest]);
-        let ranked = self.step(node, "ranked", "Mul", &[&is_largest, &ranks], vec![]);
+        let ranked = self.step((node, "ranked"), "Mul", &[&is_largest, &ranks], vec![]);
         let pool = pool_attributes(
             &Pool::HALF,
             Shape {
@@ -471,7 +481,7 @@ impl Writer<'_> {
                 ..shape
             },
         );
-        let highest = self.step(node, "highest", "MaxPool", &[&ranked], pool);
+        let highest = self.step((node, "highest"), "MaxPool", &[&ranked], pool);
         let highest = self.repeated(node, "highest-repeated", &highest);
         let place = self.equal(node, "place", [ranked.as_str(), &highest]);
         let spread = self.repeated(node, "values", values);
@@ -481,8 +491,7 @@ impl Writer<'_> {
     /// One operator of several that make up a node; gives the name of its output.
     fn step(
         &mut self,
-        node: &str,
-        part: &str,
+        (node, part): (&str, &str),
         op_type: &str,
         inputs: &[&str],
         attribute: Vec<pb::AttributeProto>,
@@ -502,15 +511,15 @@ impl Writer<'_> {
     fn repeated(&mut self, node: &str, part: &str, input: &str) -> String {
         let scales = self.scales((2, 2));
         let attributes = nearest_attributes();
-        self.step(node, part, "Resize", &[input, "", &scales], attributes)
+        self.step((node, part), "Resize", &[input, "", &scales], attributes)
     }
 
     /// 1 where both are equal, else 0.
     fn equal(&mut self, node: &str, part: &str, both: [&str; 2]) -> String {
         let [a, b] = both;
-        let yes = self.step(node, &format!("{part}.yes"), "Equal", &[a, b], vec![]);
+        let yes = self.step((node, &format!("{part}.yes")), "Equal", &[a, b], vec![]);
         let to = vec![int("to", DataType::Float as usize)];
-        self.step(node, part, "Cast", &[&yes], to)
+        self.step((node, part), "Cast", &[&yes], to)
     }
 
     /// Factors of rows and columns, for `Resize`.
@@ -526,6 +535,13 @@ impl Writer<'_> {
 }
 
 use pb::tensor_proto::DataType;
+
+fn bilinear_attributes() -> Vec<pb::AttributeProto> {
+    vec![
+        text("mode", "linear"),
+        text("coordinate_transformation_mode", "half_pixel"),
+    ]
+}
 
 fn nearest_attributes() -> Vec<pb::AttributeProto> {
     vec![

@@ -301,7 +301,7 @@ fn tract_computes_what_the_graph_says() {
         .iter()
         .flat_map(|g| (0..4).map(move |s| (g, s)))
     {
-        let (parameters, picture) = random(&graph, seed);
+        let (parameters, picture) = random(graph, seed);
         let wanted = execute(graph, &parameters, &picture);
         assert!(
             wanted.iter().any(|v| v.abs() > 0.1),

@@ -17,7 +17,7 @@ impl Writer<'_> {
         source: &str,
         output: &str,
     ) -> Result<bool, OnnxError> {
-        let Some(input) = roundings.get(source) else {
+        let Some(input) = roundings.get(source).copied() else {
             return Ok(false);
         };
         let integers = format!("{source}.int8");
@@ -26,7 +26,7 @@ impl Writer<'_> {
             let inputs = [source, &names[0], &names[1]];
             self.linear("QuantizeLinear", &inputs, &integers);
         }
-        let out = roundings.get(&node.name);
+        let out = roundings.get(&node.name).copied();
         if let (Operators::QLinear, Some(out)) = (operators, out) {
             self.integer_convolution((node, conv, shape), (source, input), out, output)?;
             return Ok(true);
@@ -46,8 +46,8 @@ impl Writer<'_> {
     fn integer_convolution(
         &mut self,
         (node, conv, shape): (&Node, &Conv, Shape),
-        (source, input): (&str, &Rounding),
-        out: &Rounding,
+        (source, input): (&str, Rounding),
+        out: Rounding,
         output: &str,
     ) -> Result<(), OnnxError> {
         let name = format!("{}.weight", node.name);
@@ -106,7 +106,7 @@ impl Writer<'_> {
     }
 
     /// Scale and zero of a rounding as initializers; gives their names.
-    fn rounding(&mut self, node: &str, r: &Rounding) -> [String; 2] {
+    fn rounding(&mut self, node: &str, r: Rounding) -> [String; 2] {
         let names = ["step", "none"].map(|part| format!("{node}.{part}"));
         let [scale, zero] = &names;
         if !self.initializers.iter().any(|t| t.name == *scale) {

@@ -54,72 +54,23 @@ pub fn run(args: &QuantizeArgs) -> Result<()> {
     let files = ModelFiles::load(&args.model)?;
     let cache = Cache::open(&args.cache)?;
     let (trained_on, held_out) = Fold::read(&args.fold)?.indices(&cache)?;
-    let (graph, mut parameters) = folded(&files)?;
-    let chosen: Vec<usize> = spread(&trained_on, args.pictures);
-    let pictures = inputs(&files, &cache, &chosen)?;
-    let equalised_pairs = if args.no_equalisation {
-        0
-    } else {
-        equalise::equalise(&graph, &mut parameters)
-    };
-    let shown_names = watched(&graph);
-    let plain = Form {
-        weights: WeightForm::Float,
-        activations: None,
-        shown: &shown_names,
-    };
-    let float = write_as(&graph, &parameters, plain)?;
-    let seen = see(
-        &Shown::load(&float, graph.input, shown_names.clone())?,
-        &pictures,
-    )?;
-    let input = &files.manifest.input;
-    let (mean, std) = (input.mean.map(f64::from), input.std.map(f64::from));
-    let ends = mean.iter().zip(&std);
-    let low = ends.clone().map(|(m, s)| -m / s).fold(0.0, f64::min) as f32;
-    let high = ends.map(|(m, s)| (255.0 - m) / s).fold(0.0, f64::max) as f32;
-    let rounding = roundings(&graph, &seen, args.calibration, (low, high))?;
-    let mut corrected = parameters.clone();
-    let largest_bias_correction = if args.no_bias_correction {
-        0.0
-    } else {
-        bias::correct(&graph, &mut corrected, &seen)
-    };
-    let [qdq, qlinear] = [Operators::Qdq, Operators::QLinear]
-        .map(|operators| write_form(&graph, &corrected, (&rounding, operators), &[]));
-    let [qdq, qlinear] = [with_network(&files, qdq?), with_network(&files, qlinear?)];
-    let loss = loss((&files, &qdq), pairs(&cache, &held_out))?;
-    let outputs = conv_names(&graph);
-    let show = |file: Vec<u8>| Shown::load(&file, graph.input, outputs.clone());
-    let float = Form {
-        shown: &outputs,
-        ..plain
-    };
-    let layers = layers(
-        &show(write_as(&graph, &parameters, float)?)?,
-        &show(write_form(
-            &graph,
-            &corrected,
-            (&rounding, Operators::Qdq),
-            &outputs,
-        )?)?,
-        pictures
-            .get(..REPORTED.min(pictures.len()))
-            .unwrap_or_default(),
-    )?;
+    let (graph, parameters) = folded(&files)?;
+    let pictures = inputs(&files, &cache, &spread(&trained_on, args.pictures))?;
+    let made = make(args, &files, (graph, parameters), &pictures)?;
+    let loss = loss((&files, &made.qdq), pairs(&cache, &held_out))?;
     let report = Report {
-        network: graph.name.clone(),
+        network: made.graph.name.clone(),
         calibration: format!("{:?}", args.calibration).to_lowercase(),
         pictures: pictures.len(),
-        equalised_pairs,
-        largest_bias_correction,
+        equalised_pairs: made.equalised_pairs,
+        largest_bias_correction: made.largest_bias_correction,
         loss,
         latency_ms: Latencies {
             given: cost::of(&files)?.latency_ms,
-            qdq: cost::of(&qdq).ok().map(|c| c.latency_ms),
-            qlinear: cost::of(&qlinear).ok().map(|c| c.latency_ms),
+            qdq: cost::of(&made.qdq).ok().map(|c| c.latency_ms),
+            qlinear: cost::of(&made.qlinear).ok().map(|c| c.latency_ms),
         },
-        layers,
+        layers: made.layers(&pictures)?,
     };
     log::info!("{}", text(&report));
     ensure!(
@@ -132,12 +83,93 @@ pub fn run(args: &QuantizeArgs) -> Result<()> {
     );
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
-    for (name, model) in [("qdq.onnx", &qdq), ("qlinear.onnx", &qlinear)] {
+    for (name, model) in [("qdq.onnx", &made.qdq), ("qlinear.onnx", &made.qlinear)] {
         write_atomically(&args.out.join(name), &model.network)?;
     }
     let json = serde_json::to_string_pretty(&report)? + "\n";
     write_atomically(&args.out.join("quantization.json"), json.as_bytes())?;
     Ok(())
+}
+
+/// The quantized network and what it was made from.
+struct Made {
+    graph: Graph,
+    /// Equalised, not rounded.
+    float: Parameters,
+    /// The same with corrected constants.
+    corrected: Parameters,
+    rounding: Roundings,
+    qdq: ModelFiles,
+    qlinear: ModelFiles,
+    equalised_pairs: usize,
+    largest_bias_correction: f64,
+}
+
+fn make(
+    args: &QuantizeArgs,
+    files: &ModelFiles,
+    (graph, mut float): (Graph, Parameters),
+    pictures: &[Vec<f32>],
+) -> Result<Made> {
+    let equalised_pairs = if args.no_equalisation {
+        0
+    } else {
+        equalise::equalise(&graph, &mut float)
+    };
+    let names = watched(&graph);
+    let file = write_as(&graph, &float, plain(&names))?;
+    let seen = see(&Shown::load(&file, graph.input, names)?, pictures)?;
+    let rounding = roundings(&graph, &seen, args.calibration, span_of_bytes(files))?;
+    let mut corrected = float.clone();
+    let largest_bias_correction = if args.no_bias_correction {
+        0.0
+    } else {
+        bias::correct(&graph, &mut corrected, &seen)
+    };
+    let form = |operators| -> Result<ModelFiles> {
+        let network = write_form(&graph, &corrected, (&rounding, operators), &[])?;
+        Ok(with_network(files, network))
+    };
+    let (qdq, qlinear) = (form(Operators::Qdq)?, form(Operators::QLinear)?);
+    Ok(Made {
+        graph,
+        float,
+        corrected,
+        rounding,
+        qdq,
+        qlinear,
+        equalised_pairs,
+        largest_bias_correction,
+    })
+}
+
+impl Made {
+    fn layers(&self, pictures: &[Vec<f32>]) -> Result<Vec<Layer>> {
+        let names = conv_names(&self.graph);
+        let show = |file: Vec<u8>| Shown::load(&file, self.graph.input, names.clone());
+        let float = write_as(&self.graph, &self.float, plain(&names))?;
+        let how = (&self.rounding, Operators::Qdq);
+        let rounded = write_form(&self.graph, &self.corrected, how, &names)?;
+        let few = pictures.get(..REPORTED.min(pictures.len()));
+        layers(&show(float)?, &show(rounded)?, few.unwrap_or_default())
+    }
+}
+
+/// A float network that shows these nodes.
+const fn plain(shown: &[String]) -> Form<'_> {
+    Form {
+        weights: WeightForm::Float,
+        activations: None,
+        shown,
+    }
+}
+
+/// What the darkest and the brightest byte become.
+fn span_of_bytes(files: &ModelFiles) -> (f32, f32) {
+    let input = &files.manifest.input;
+    let ends = input.mean.iter().zip(&input.std);
+    let low = ends.clone().map(|(m, s)| -m / s).fold(0.0, f32::min);
+    (low, ends.map(|(m, s)| (255.0 - m) / s).fold(0.0, f32::max))
 }
 
 fn conv_names(graph: &Graph) -> Vec<String> {
@@ -208,7 +240,8 @@ fn stored(network: &[u8]) -> Result<Parameters> {
     let mut all = Parameters::new();
     for t in &tensors {
         let shape: Vec<usize> = t.dims.iter().map(|d| *d as usize).collect();
-        if t.name.ends_with(".weight") || t.name.ends_with(".bias") {
+        let part = t.name.rsplit('.').next();
+        if part.is_some_and(|p| ["weight", "bias"].contains(&p)) {
             let values = floats(t);
             all.insert(t.name.clone(), Parameter { shape, values });
         } else if let Some(name) = t.name.strip_suffix(".int8") {
