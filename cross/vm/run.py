@@ -7,8 +7,8 @@
 Boots Debian 12 with systemd in qemu (software emulation: no KVM, no board). In the machine the package is installed, its service
 takes pictures from a pipe (a virtio port) and MAVLink from an emulated FTDI adapter at 921600 baud; at the other ends, on this host,
 `alight sim --serve` flies one simulated vehicle in real time and shows what its camera sees. Then things break, one after the other.
-An emulated processor is a hundred times slower than a board: the flying network takes seconds a picture. For the landing the service
-is given a small one (`cross/vm/network`), taught on drawn ground alone. What happened is written to OUT/vm.json, with the machine's console and journal beside it. Exit code 1 when a step failed.
+An emulated processor is a hundred times slower than a board: the flying network takes seconds a picture. The service is given
+a small one (`cross/vm/network`), taught on drawn ground alone; `doctor` loads the flying one and says what it takes here. What happened is written to OUT/vm.json, with the machine's console and journal beside it. Exit code 1 when a step failed.
 
 Needs Debian's qemu-system-x86 mmdebstrap e2fsprogs cpio busybox-static and root. The kernel and the root file system are made once,
 in OUT/cache.
@@ -47,17 +47,19 @@ latency_ms = 100.0
 folder = "/var/lib/alight/flights"
 quota_mb = 20
 """
-# An emulated processor answers late; what is late is stale, so that more is let pass than anybody should in the air.
-LANDING = """\
+MODEL = """\
 [model]
 file = "/opt/network/landing.onnx"
+[landing.hazard]
+landable_threshold = 0.5
+"""
+# An emulated processor answers late; what is late is stale, so that more is let pass than anybody should in the air.
+LANDING = MODEL + """\
 [supervisor.freshness]
 go_max_age_s = 2.0
 pose_max_age_s = 0.5
 [supervisor.engage]
 below_battery = 0.88
-[landing.hazard]
-landable_threshold = 0.5
 """
 CALIBRATION = """\
 image_width: {w}
@@ -329,6 +331,7 @@ def acceptance(args, steps, shell, flight):
     steps("wrong settings are refused with the key, and not tried again", lambda: refused(shell))
     configure(shell, args, mode="advise", source="pipe")
     steps("doctor", lambda: doctor(shell))
+    configure(shell, args, mode="advise", source="pipe", more=MODEL)
     begun = time.monotonic()
     shell("systemctl start alight", 120)
     steps("ready (seconds under emulation)", lambda: active() and round(time.monotonic() - begun, 1))
