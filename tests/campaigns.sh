@@ -8,7 +8,7 @@
 # developed on them (400000 to 400999 were looked at afterwards, and are for development now).
 set -euo pipefail
 if [ $# -lt 2 ]; then
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,8s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 alight=$1

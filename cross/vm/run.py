@@ -60,6 +60,8 @@ go_max_age_s = 2.0
 pose_max_age_s = 0.5
 [supervisor.engage]
 below_battery = 0.88
+[supervisor.descent]
+last_look_s = 2.0
 """
 CALIBRATION = """\
 image_width: {w}

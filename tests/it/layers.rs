@@ -153,6 +153,7 @@ fn nothing_names_the_trainer_and_the_trainer_names_only_what_it_may() {
             "units",
             "time",
             "geometry",
+            "vehicle",
             "inference",
             "landing",
             "sim",

@@ -1,13 +1,14 @@
 //! Scores by decision: what the landing code that flies makes of the network's word. Each picture is one look from 15 m, level,
-//! through a lens of 70 degrees, and one look confirms: what `alight replay PICTURES --height 15 --hfov 70` does.
+//! through a lens of 70 degrees, at ground of its own, and one look confirms. `alight replay` on the same pictures joins those that it can
+//! register to the one before into one map, and decides on that.
 
-use alight::config::LandingConfig;
+use alight::geometry::{CameraModel, CameraMount, View};
 use alight::inference::manifest::ModelFiles;
 use alight::inference::tract::TractSegmenter;
-use alight::landing::{Landing, Outcome, Site};
-use alight::pipeline::pose::{PoseConfig, PoseProvider};
-use alight::pipeline::{Stepped, Whereabouts};
+use alight::inference::{SegmentationMap, Segmenter as _};
+use alight::landing::{Landing, LandingConfig, LandingInput, Outcome, Site};
 use alight::time::MonoTime;
+use alight::vehicle::Pose;
 use anyhow::Result;
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
@@ -40,22 +41,29 @@ pub fn judge(files: &ModelFiles, pairs: impl Iterator<Item = Result<Pair>>) -> R
     let mut config = LandingConfig::default();
     config.hazard.landable_threshold = f64::from(files.manifest.output.landable_threshold);
     config.track.looks_to_confirm = 1;
-    let poses = PoseProvider::new(PoseConfig {
-        height_m: Some(HEIGHT_M),
-        hfov_deg: Some(HFOV_DEG),
-        holds_height: true,
-        ..PoseConfig::default()
-    })?;
-    let mut stages = Stepped::new(TractSegmenter::new(files)?, poses, Landing::new(config)?);
+    let mut segmenter = TractSegmenter::new(files)?;
+    let mut map = SegmentationMap::default();
+    let mut landing = Landing::new(config)?;
     let mut all = Decisions::default();
     for pair in pairs {
         let (picture, truth) = pair?;
+        // A second apart, and each on ground of its own.
+        let at = MonoTime::from_secs_f64(all.pictures as f64);
+        let lens = CameraModel::from_hfov(picture.width(), picture.height(), HFOV_DEG)?;
+        let view = View::new(lens, &CameraMount::nadir(), Pose::level_nadir(at, HEIGHT_M));
         let mut frame = frame(picture, all.pictures);
-        // A second apart: a picture is another look, not the same one again.
-        frame.captured_at = MonoTime::from_secs_f64(all.pictures as f64);
-        let step = stages.step(&frame, &Whereabouts::InPicture);
-        let chosen = step.decision.site.as_ref();
-        if let Some(site) = chosen.filter(|_| step.decision.outcome == Outcome::Site) {
+        frame.captured_at = at;
+        segmenter.segment(&frame, &mut map)?;
+        landing.start_new_map();
+        let input = LandingInput {
+            segmentation: &map,
+            view: &view,
+            picture: &frame.image,
+            range_m: None,
+        };
+        let decision = landing.step(&input, at);
+        let chosen = decision.site.as_ref();
+        if let Some(site) = chosen.filter(|_| decision.outcome == Outcome::Site) {
             all.sites += 1;
             if let Some(why) = fault(site, &truth) {
                 all.wrong.push((all.pictures, why));

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use alight::inference::SegmentationMap;
 use alight::inference::Segmenter as _;
-use alight::inference::classes::SEMANTIC_DRONE;
+use alight::inference::classes::{SEMANTIC_DRONE, Surface};
 use alight::inference::manifest::ModelFiles;
 use alight::inference::tract::TractSegmenter;
-use alight::view::palette;
 use anyhow::{Context as _, Result};
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
@@ -65,14 +64,21 @@ pub fn save(
     Ok(())
 }
 
+/// The colour of a surface: that which the data set gives the first of its classes.
+#[must_use]
+pub fn colour(surface: Surface) -> [u8; 3] {
+    let first = SEMANTIC_DRONE.iter().find(|(.., s)| *s == surface);
+    first.map_or([0; 3], |(_, colour, _)| *colour)
+}
+
 /// Each class in its surface's colour.
 fn coloured((w, h): (u32, u32), classes: &[u8]) -> RgbImage {
-    let colour = |class: u8| {
+    let shown = |class: u8| {
         let class = SEMANTIC_DRONE.get(usize::from(class));
-        class.map_or([0; 3], |(_, _, surface)| palette::surface(*surface))
+        class.map_or([0; 3], |(_, _, surface)| colour(*surface))
     };
     RgbImage::from_fn(w, h, |x, y| {
         let class = classes.get((y * w + x) as usize).copied().unwrap_or(255);
-        Rgb(colour(class))
+        Rgb(shown(class))
     })
 }

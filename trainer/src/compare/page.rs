@@ -1,7 +1,6 @@
 //! The page: everything in one file, without scripts.
 
 use alight::inference::classes::{SEMANTIC_DRONE, Surface};
-use alight::view::palette;
 use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -9,6 +8,7 @@ use super::Row;
 use crate::eval::{PictureScore, Scores};
 use crate::objects::Share;
 use crate::scores::OperatingPoint;
+use crate::worst::colour;
 
 /// The look of alight's own reports.
 const STYLE: &str = include_str!("../../../src/view/report/report.css");
@@ -222,7 +222,7 @@ fn curves(rows: &[Row]) -> Markup {
         let x = 40.0 + 640.0 * p.false_positive_rate.min(FPR_SHOWN) / FPR_SHOWN;
         (x, 10.0 + 260.0 * (1.0 - p.recall))
     };
-    let colour = |i: usize| COLOURS.get(i % COLOURS.len()).copied().unwrap_or("#888");
+    let line = |i: usize| COLOURS.get(i % COLOURS.len()).copied().unwrap_or("#888");
     html! {
         svg.curves viewBox="0 0 700 310" role="img" {
             @for i in 0..=5 {
@@ -240,12 +240,12 @@ fn curves(rows: &[Row]) -> Markup {
                 @let points: Vec<String> = row.scores.landable_curve.iter().filter(|p| p.false_positive_rate <= FPR_SHOWN)
                     .map(|p| { let (x, y) = place(p); format!("{x:.1} {y:.1}") }).collect();
                 @if points.len() > 1 {
-                    path style=(format!("--c:{}", colour(i))) d=(format!("M{}", points.join("L"))) {}
+                    path style=(format!("--c:{}", line(i))) d=(format!("M{}", points.join("L"))) {}
                 }
             }
         }
         div.legend { @for (i, row) in rows.iter().enumerate() {
-            span.item { span.key style=(format!("--c:{}", colour(i))) {} (row.name) }
+            span.item { span.key style=(format!("--c:{}", line(i))) {} (row.name) }
         } }
         p.note { "Each line runs over thresholds of P(landable) from 0.95 (left) to 0.05; up is landable ground found." }
     }
@@ -309,7 +309,7 @@ fn worst(row: &Row) -> Markup {
     html! {
         p.note { "Picture, truth, and what the network says, by surface." }
         div.legend { @for s in Surface::ALL {
-            span.item { span.key style=(format!("--c:{}", palette::hex(palette::surface(s)))) {} (palette::label(s)) }
+            span.item { span.key style=(hex(colour(s))) {} (s.name()) }
         } }
         div.worst { @for (jpeg, score) in row.worst.iter().zip(order) {
             div {
@@ -345,6 +345,10 @@ fn training(rows: &[Row]) -> Markup {
             } } }
         } }
     }
+}
+
+fn hex([r, g, b]: [u8; 3]) -> String {
+    format!("--c:#{r:02x}{g:02x}{b:02x}")
 }
 
 /// A path is shown by its last part.
