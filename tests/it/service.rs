@@ -198,9 +198,19 @@ impl Service {
 
     /// Waits until a file in its folder says this.
     fn read(&self, file: &str, what: &str) -> String {
+        self.wait_for(file, what, |text| text.contains(what))
+    }
+
+    /// Waits until a file in its folder has so many lines.
+    fn wait_for_lines(&self, file: &str, count: usize) {
+        let what = format!("{count} lines");
+        self.wait_for(file, &what, |text| text.lines().count() >= count);
+    }
+
+    fn wait_for(&self, file: &str, what: &str, holds: impl Fn(&str) -> bool) -> String {
         loop {
             let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
-            if text.contains(what) {
+            if holds(&text) {
                 return text;
             }
             assert!(
@@ -226,6 +236,8 @@ fn the_service_says_that_it_is_ready_alive_and_stopping_and_keeps_its_flights() 
     service.hear("READY=1");
     service.hear("WATCHDOG=1");
     service.hear("STATUS=standby | ArduPilot");
+    // A busy machine decides slowly.
+    service.wait_for_lines("flights/000001/decisions.jsonl", 4);
     service.end();
     let run = service.folder.path().join("flights/000001");
     assert!(run.join("events.jsonl").exists());
