@@ -308,6 +308,9 @@ pub struct TrainArgs {
     /// Stop early after this epoch, the schedule unchanged.
     #[arg(long)]
     pub stop_after: Option<usize>,
+    /// Stop when the held-out fold has scored no better for so many epochs.
+    #[arg(long)]
+    pub patience: Option<usize>,
     /// Pictures a step.
     #[arg(long, default_value_t = 8)]
     pub batch: usize,

@@ -12,6 +12,7 @@ pub mod data;
 pub mod decisions;
 pub mod errors;
 pub mod eval;
+pub mod events;
 pub mod export;
 pub mod graph;
 pub mod initial;

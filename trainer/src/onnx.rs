@@ -248,7 +248,7 @@ pub fn write(
 /// The same in any form.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_as(
     graph: &Graph,
     parameters: &Parameters,

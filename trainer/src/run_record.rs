@@ -113,7 +113,7 @@ impl Recorder {
             sittings = old.sittings;
         }
         sittings.push(Sitting {
-            began_unix_s: unix_seconds(),
+            began_unix_s: unix_seconds() as u64,
             after_epoch: epoch,
             epoch,
             seconds: 0.0,
@@ -216,10 +216,10 @@ pub fn libtorch() -> Option<String> {
     clippy::disallowed_methods,
     reason = "the trainer is a program, not a stage: a record says when it was made"
 )]
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
+        .map_or(0.0, |d| d.as_secs_f64())
 }
 
 #[expect(

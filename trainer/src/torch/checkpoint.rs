@@ -21,6 +21,9 @@ pub(crate) struct Progress {
     pub(crate) seed: u64,
     /// Best score on the held-out fold so far.
     pub(crate) best: f64,
+    /// After which epoch that was.
+    #[serde(default)]
+    pub(crate) best_epoch: usize,
 }
 
 const NETWORK: &str = "network/";
@@ -179,6 +182,7 @@ mod tests {
             epoch: 3,
             seed: 7,
             best: 0.25,
+            best_epoch: 2,
         };
         let mut through = state(7);
         (0..4).for_each(|_| step(&mut through));
@@ -212,6 +216,7 @@ mod tests {
             epoch: 1,
             seed: 1,
             best: 0.0,
+            best_epoch: 0,
         };
         save(&path, &trained.0, &trained.1, &trained.2, &progress).unwrap();
         let (network, optimizer, mean) = &mut trained;

@@ -163,6 +163,7 @@ pub(super) fn set_up(args: &TrainArgs) -> Result<Run> {
             epoch: 0,
             seed: args.seed,
             best: f64::NEG_INFINITY,
+            best_epoch: 0,
         },
         network,
         teacher,

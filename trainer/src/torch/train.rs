@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,9 @@ use super::setup::{Run, check, set_up};
 use super::teacher::coarser;
 use crate::cli::TrainArgs;
 use crate::data::augment::Warp;
+use crate::events::Events;
 use crate::parameters::{self, Metadata};
+use crate::run_record::unix_seconds;
 use crate::scores::{Confusion, LandableScores, landable_classes};
 
 /// Epochs over which the learning rate rises.
@@ -48,6 +51,46 @@ impl FoldScores {
 
 /// Trains as the arguments say; everything lands in `args.run`.
 pub(crate) fn train(args: &TrainArgs) -> Result<()> {
+    // libtorch's errors come as panics from its operators: a device that is full is no fault of the program.
+    let outcome = catch_unwind(AssertUnwindSafe(|| train_run(args)));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map_or("a panic", String::as_str);
+        Err(anyhow::anyhow!("{text}"))
+    });
+    outcome.map_err(|e| advised(e, args.batch))
+}
+
+/// Adds what to do to the error of a full device.
+fn advised(error: anyhow::Error, batch: usize) -> anyhow::Error {
+    let is_full = format!("{error:#}")
+        .to_lowercase()
+        .contains("out of memory");
+    if !is_full {
+        return error;
+    }
+    let half = (batch / 2).max(1);
+    error.context(format!(
+        "the device's memory does not hold a batch of {batch}: try --batch {half}, or a smaller --height and --width; the last checkpoint stays"
+    ))
+}
+
+/// What `TensorBoard` is shown of an epoch.
+fn numbers(loss: f64, norm: f64, scores: Option<FoldScores>) -> Vec<(&'static str, f64)> {
+    let mut all = vec![("train/loss", loss), ("train/gradient_norm", norm)];
+    if let Some(s) = scores {
+        all.extend([
+            ("fold/pixel_accuracy", s.pixel_accuracy),
+            ("fold/mean_iou", s.mean_iou),
+            ("fold/landable_fpr_at_recall_085", s.landable_fpr),
+            ("fold/person_called_landable", s.person_called_landable),
+        ]);
+    }
+    all
+}
+
+fn train_run(args: &TrainArgs) -> Result<()> {
     fs::create_dir_all(&args.run)
         .with_context(|| format!("cannot make the run's folder {}", args.run.display()))?;
     check(args)?;
@@ -65,6 +108,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     let settings = serde_json::to_string_pretty(args)?;
     parameters::write_atomically(&args.run.join("settings.json"), settings.as_bytes())?;
     let mut recorder = super::record::begin(args, &run)?;
+    let mut events = Events::create(&args.run, unix_seconds())?;
     let started = clock();
     let mut saved_at = clock();
     let first = run.progress.epoch;
@@ -78,7 +122,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         } else {
             None
         };
-        let done = is_last || args.stop_after.is_some_and(|s| epoch + 1 >= s);
+        let idle = run.progress.epoch - run.progress.best_epoch;
+        let is_idle = scores.is_some() && args.patience.is_some_and(|p| idle >= p);
+        let done = is_last || is_idle || args.stop_after.is_some_and(|s| epoch + 1 >= s);
         if done || saved_at.elapsed() > SAVE_EVERY {
             save(&run, &newest)?;
             recorder.saved(run.progress.epoch)?;
@@ -87,6 +133,15 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
+        events.numbers(
+            unix_seconds(),
+            run.optimizer.step,
+            &numbers(loss, norm, scores),
+        )?;
+        if is_idle {
+            log::info!("stopped: no better for {idle} epochs");
+            break;
+        }
         if done && !is_last {
             log::info!("stopped after epoch {} as asked", epoch + 1);
             break;
@@ -267,6 +322,7 @@ fn look(run: &mut Run, args: &TrainArgs) -> Result<FoldScores> {
     parameters::write(&folder.join("last.safetensors"), &parameters, &words)?;
     if scores.total() > run.progress.best {
         run.progress.best = scores.total();
+        run.progress.best_epoch = run.progress.epoch;
         parameters::write(&folder.join("best.safetensors"), &parameters, &words)?;
     }
     Ok(scores)
@@ -352,4 +408,24 @@ fn report(
         ))
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_device_is_answered_with_a_batch_that_may_fit() {
+        let full = anyhow::anyhow!("CUDA out of memory. Tried to allocate 2.00 GiB");
+        let text = format!("{:#}", advised(full, 32));
+        assert!(
+            text.contains("--batch 16") && text.contains("2.00 GiB"),
+            "{text}"
+        );
+        let other = anyhow::anyhow!("the loss is NaN at step 3");
+        assert_eq!(
+            format!("{:#}", advised(other, 32)),
+            "the loss is NaN at step 3"
+        );
+    }
 }
