@@ -53,15 +53,18 @@ file = "/opt/network/landing.onnx"
 [landing.hazard]
 landable_threshold = 0.5
 """
-# An emulated processor answers late; what is late is stale, so that more is let pass than anybody should in the air.
+# An emulated processor stamps pictures late, so that still ground seems to move, and answers late, so that its word is stale: more is let
+# pass than anybody should in the air.
 LANDING = MODEL + """\
 [supervisor.freshness]
 go_max_age_s = 2.0
 pose_max_age_s = 0.5
 [supervisor.engage]
-below_battery = 0.88
+below_battery = 0.84
 [supervisor.descent]
 last_look_s = 2.0
+[landing.monitor]
+motion_level = 100.0
 """
 CALIBRATION = """\
 image_width: {w}
