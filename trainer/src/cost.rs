@@ -69,3 +69,23 @@ fn parameters(network: &[u8]) -> Result<usize> {
     let ours = graph.initializer.iter().filter(|t| is_one(&t.name));
     Ok(ours.map(|t| t.dims.iter().product::<i64>() as usize).sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::initial::initial;
+    use crate::networks::Network;
+    use crate::onnx::{WeightForm, fold_batch_norm, write};
+
+    #[test]
+    fn parameters_are_those_of_the_folded_network_in_either_form() {
+        let graph = Network::Unet(4).graph(16, 32, 24).unwrap();
+        let values = initial(&graph, 1).unwrap();
+        let (folded, _) = fold_batch_norm(&graph, &values).unwrap();
+        for form in [WeightForm::Float, WeightForm::Int8] {
+            let file = write(&graph, &values, form).unwrap();
+            assert_eq!(parameters(&file).unwrap(), folded.size().unwrap());
+        }
+        assert!(parameters(b"no network").is_err());
+    }
+}

@@ -105,3 +105,56 @@ fn fault(site: &Site, truth: &GrayImage) -> Option<String> {
         (share > TOLERANCE).then(|| format!("{:.1} % of the disc is not landable", 100.0 * share))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alight::landing::SiteState;
+    use image::Luma;
+
+    fn site(px: Option<[f64; 2]>, radius_px: f64) -> Site {
+        Site {
+            id: 1,
+            state: SiteState::Confirmed,
+            north_m: 0.0,
+            east_m: 0.0,
+            radius_m: 1.0,
+            clearance_m: 1.0,
+            surface: Surface::Firm,
+            belief: 0.9,
+            confirmations: 1,
+            score: 1.0,
+            px,
+            radius_px,
+        }
+    }
+
+    /// Grass with a strip of roof at the left and a person in the middle.
+    fn truth() -> GrayImage {
+        GrayImage::from_fn(100, 60, |x, y| {
+            let is_person = (50..53).contains(&x) && (30..33).contains(&y);
+            Luma([if x < 10 {
+                9
+            } else if is_person {
+                15
+            } else {
+                3
+            }])
+        })
+    }
+
+    #[test]
+    fn a_disc_on_grass_is_right_and_others_say_why_not() {
+        let truth = truth();
+        assert_eq!(fault(&site(Some([75.0, 30.0]), 20.0), &truth), None);
+        let person = fault(&site(Some([60.0, 30.0]), 12.0), &truth).unwrap();
+        assert!(person.contains("pixels of a person"), "{person}");
+        let roof = fault(&site(Some([20.0, 30.0]), 14.0), &truth).unwrap();
+        assert!(roof.contains("% of the disc is not landable"), "{roof}");
+        // One pixel in a hundred may be wrong: masks are drawn by hand.
+        assert_eq!(fault(&site(Some([25.0, 30.0]), 15.1), &truth), None);
+        let edge = fault(&site(Some([90.0, 30.0]), 15.0), &truth).unwrap();
+        assert!(edge.contains("reaches outside"), "{edge}");
+        assert!(fault(&site(None, 5.0), &truth).unwrap().contains("outside"));
+    }
+}
