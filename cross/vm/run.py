@@ -411,7 +411,7 @@ def landing(args, steps, shell, flight):
     def land():
         flown = lambda: [json.loads(line) for line in (flight.out / "flown.jsonl").read_text().splitlines()]
         try:
-            last = until("on the ground, motors off", 400, lambda: (f := flown()) and not f[-1]["armed"] and f[-1])
+            last = until("on the ground, motors off", 600, lambda: (f := flown()) and not f[-1]["armed"] and f[-1])
         except RuntimeError as e:
             raise RuntimeError(f"{e}; {flown()[-1]}; {status(shell)['StatusText']}; {said()[-12:]}") from e
         if not last["landed"] or last["surface"] not in ("firm", "soft"):
