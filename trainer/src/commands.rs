@@ -123,9 +123,14 @@ fn export_model(args: &cli::ExportArgs) -> Result<()> {
     let training = Training {
         data: data_words(&cache.index.source, &words),
         split: format!(
-            "{} of {} training pictures held out by scene (fold.json, seed {}) for early stopping, logit adjustment, temperature and threshold; the val list is scored only",
+            "{} of {} training pictures held out {} (fold.json, seed {}) for early stopping, logit adjustment, temperature and threshold; the val list is scored only",
             held_out.len(),
             cache.len(),
+            if fold.is_random() {
+                "at random"
+            } else {
+                "by scene"
+            },
             fold.seed
         ),
         seed: number("seed"),

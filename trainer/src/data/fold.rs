@@ -238,6 +238,12 @@ fn nearest_across(descriptors: &[Vec<f32>], held: &[usize]) -> f32 {
 }
 
 impl Fold {
+    /// Whether pictures were drawn, not whole scenes.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.method == RANDOM
+    }
+
     /// Reads a fold's file.
     ///
     /// # Errors
@@ -335,7 +341,8 @@ mod tests {
         let cache = cache(folder.path());
         let fold = hold_out_at_random(&cache, 0.25, 0.5, 3).unwrap();
         assert_eq!((fold.held_out.len(), fold.scenes.len()), (9, 12));
-        assert!(fold.nearest_across < 0.5 && fold.method.contains("random"));
+        assert!(fold.nearest_across < 0.5 && fold.is_random());
+        assert!(!hold_out(&cache, 0.25, 0.5, 3).unwrap().is_random());
         assert_ne!(hold_out_at_random(&cache, 0.25, 0.5, 4).unwrap(), fold);
     }
 
