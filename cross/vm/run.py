@@ -32,7 +32,7 @@ MODULES = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"]
 INCLUDE = "systemd,systemd-sysv,udev,kmod,libstdc++6,v4l-utils"
 CONFIG = """\
 mode = "{mode}"
-link = "serial:/dev/ttyUSB0:921600"
+link = "serial:{port}:921600"
 [camera]
 source = "{source}"
 format = "yuyv"
@@ -60,7 +60,7 @@ LANDING = MODEL + """\
 go_max_age_s = 2.0
 pose_max_age_s = 0.5
 [supervisor.engage]
-below_battery = 0.84
+below_battery = {below}
 [supervisor.descent]
 last_look_s = 2.0
 [landing.monitor]
@@ -239,21 +239,16 @@ class Flight:
 
     def __init__(self, args, seed, autopilot):
         self.out = args.out / f"served-{autopilot}"
-        self.args, self.seed, self.autopilot = args, seed, autopilot
-        self.start()
-
-    def start(self):
-        args, seed, autopilot = self.args, self.seed, self.autopilot
+        self.began = time.monotonic()
         self.link, self.frames = args.port, args.port + 1
         self.process = subprocess.Popen(
             [args.alight, "sim", "--serve", f"127.0.0.1:{self.link}", "--serve-frames", f"127.0.0.1:{self.frames}", "--seed", str(seed),
              "--autopilot", autopilot, "--segmenter", "noisy", "--out", str(self.out)],
             stderr=open(args.out / "sim.log", "w"))
 
-    def again(self):
-        """Another one, in the air, its battery full."""
-        self.end()
-        self.start()
+    def battery(self):
+        """What is left of its charge: it begins with 0.9, and a full one would last 1500 s."""
+        return 0.9 - (time.monotonic() - self.began) / 1500
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
@@ -315,7 +310,9 @@ def status(shell):
 
 
 def configure(shell, args, more="", **keys):
-    text = CONFIG.format(size=args.size, more=more, **keys)
+    # By its own name: unplugged while it is open, the adapter comes back as another ttyUSB.
+    port = shell("ls /dev/serial/by-id/* | head -n 1", check=False) or "/dev/ttyUSB0"
+    text = CONFIG.format(size=args.size, more=more, port=port, **keys)
     shell(f"cat > /etc/alight/alight.toml <<'END'\n{text}END")
 
 
@@ -357,8 +354,9 @@ def acceptance(args, steps, shell, flight):
         adapter = shell("for d in /sys/bus/usb/devices/*; do grep -qs 0403 $d/idVendor && echo $d; done | head -n 1")
         before = status(shell)
         shell(f"echo 0 > {adapter}/authorized")
-        until("loss", 60, lambda: "No such" in shell("ls /dev/ttyUSB0", check=False))
-        until("word of it", 60, lambda: re.search(r"ttyUSB0.*again", journal()))
+        until("loss", 60, lambda: "No such" in shell("ls /dev/serial/by-id", check=False))
+        until("word of it", 60, lambda: re.search(r"serial:.*again", journal()))
+        until("silence", 60, lambda: "ArduPilot" not in status(shell)["StatusText"])
         shell(f"echo 1 > {adapter}/authorized")
         until("autopilot again", 120, lambda: "ArduPilot" in status(shell)["StatusText"])
         return f"came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
@@ -388,7 +386,7 @@ def acceptance(args, steps, shell, flight):
 
     def vivid():
         shell("modprobe vivid && sleep 3 && ls /dev/video0", 60)
-        text = CONFIG.format(size=(640, 360), mode="advise", source="v4l", more="").replace("calibration = \"camera.yaml\"", "hfov_deg = 70.0")
+        text = CONFIG.format(size=(640, 360), mode="advise", source="v4l", more="", port="/dev/ttyUSB0").replace("calibration = \"camera.yaml\"", "hfov_deg = 70.0")
         shell(f"cat > /tmp/v4l.toml <<'END'\n{text}END")
         text = shell("alight doctor --config /tmp/v4l.toml --listen 2 | grep -a camera", 120, check=False)
         if not re.search(r"ok +camera +640 x 360", text):
@@ -396,15 +394,16 @@ def acceptance(args, steps, shell, flight):
         return text
 
     steps("a V4L2 camera (vivid)", vivid)
-    steps("an upgrade keeps the settings", lambda: shell("dpkg -i /root/alight.deb >/dev/null && grep -c 'serial:/dev/ttyUSB0' /etc/alight/alight.toml", 300))
+    steps("an upgrade keeps the settings", lambda: shell("dpkg -i /root/alight.deb >/dev/null && grep -c 'serial:/dev/serial' /etc/alight/alight.toml", 300))
     (args.out / "journal.txt").write_text(shell("journalctl --namespace='*' --no-pager | tail -n 3000", 120, check=False))
     steps("purge cleans up", lambda: shell("dpkg -P alight >/dev/null 2>&1; left=$(ls -d /etc/alight /var/lib/alight /usr/bin/alight /etc/systemd/journald@alight.conf 2>/dev/null); echo $left; [ -z \"$left\" ]", 120) or "nothing left")
 
 
 def landing(args, steps, shell, flight):
     """The installed service in command mode, from a low battery to the ground."""
-    flight.again()
-    configure(shell, args, mode="command", source="pipe", more=LANDING)
+    # It starts when it sees the charge fall below: a minute from now.
+    more = LANDING.format(below=round(flight.battery() - 0.04, 3))
+    configure(shell, args, mode="command", source="pipe", more=more)
     shell("systemctl restart alight", 120)
     said = lambda: [line for line in shell("journalctl --namespace=alight -o cat --no-pager | grep 'to the ground' | tail -n 40", check=False).splitlines()]
 
