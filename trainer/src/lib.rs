@@ -10,6 +10,7 @@ pub mod effnet_unet;
 pub mod errors;
 pub mod eval;
 pub mod export;
+pub mod failure;
 pub mod graph;
 pub mod objects;
 pub mod onnx;

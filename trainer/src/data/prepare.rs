@@ -85,11 +85,11 @@ pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8
     let mut writer = CacheWriter::create(folder, size, classes, &source)?;
     let mut bad = Vec::new();
     for stem in &stems {
-        let pushed = pairs
-            .read(stem, classes)
-            .and_then(|(picture, mask)| writer.push(stem, &picture, &mask));
-        if let Err(e) = pushed {
-            bad.push(format!("{stem}: {e:#}"));
+        match pairs.read(stem, classes) {
+            // What the disk refuses is no fault of the sample.
+            Ok((picture, mask)) if bad.is_empty() => writer.push(stem, &picture, &mask)?,
+            Ok(_) => {}
+            Err(e) => bad.push(format!("{stem}: {e:#}")),
         }
     }
     if bad.is_empty() {
