@@ -3,5 +3,7 @@
 pub mod augment;
 pub mod cache;
 pub mod fold;
+pub mod jpeg;
 pub mod paste;
 pub mod prepare;
+pub mod tilt;

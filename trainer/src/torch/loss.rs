@@ -1,14 +1,16 @@
-//! What training makes small: weighted cross-entropy, a Dice term for rare classes, and a term for the one question that
+//! What training makes small: weighted cross-entropy or focal loss, a Dice or Lovász term for rare classes, and a term for the one question that
 //! kills people when answered wrongly: landable or not.
 
 use alight::inference::classes::{SEMANTIC_DRONE, Surface};
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::overlap::{focal, lovasz_softmax};
+use crate::cli::LossKind;
 use crate::data::cache::IGNORE;
 use crate::scores::landable_classes;
 
-/// Weight of the Dice term.
-const DICE: f64 = 0.5;
+/// Weight of the term that stands for the `IoU`: Dice or Lovász-softmax.
+const OVERLAP: f64 = 0.5;
 /// Weight of the landable term.
 const LANDABLE: f64 = 0.5;
 /// How much more a person's or vehicle's pixel counts in the landable term.
@@ -16,6 +18,7 @@ const MOVING: f64 = 4.0;
 
 /// The loss with its tables on the device.
 pub(crate) struct Loss {
+    kind: LossKind,
     classes: i64,
     weights: Tensor,
     landable: Tensor,
@@ -26,8 +29,8 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// With these class weights.
-    pub(crate) fn new(weights: &[f32], device: Device) -> Self {
+    /// Of this kind, with these class weights.
+    pub(crate) fn new(kind: LossKind, weights: &[f32], device: Device) -> Self {
         let landable: Vec<i64> = landable_classes().iter().map(|&c| c as i64).collect();
         let by_class = |f: &dyn Fn(usize, Surface) -> f32| {
             let all = SEMANTIC_DRONE.iter().enumerate();
@@ -35,6 +38,7 @@ impl Loss {
             Tensor::from_slice(&values).to_device(device)
         };
         Self {
+            kind,
             classes: weights.len() as i64,
             weights: Tensor::from_slice(weights).to_device(device),
             landable: Tensor::from_slice(&landable).to_device(device),
@@ -53,14 +57,22 @@ impl Loss {
     ) -> Tensor {
         let log_p = logits.log_softmax(1, Kind::Float);
         let ignore = i64::from(IGNORE);
-        let cross_entropy = log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore);
         let valid = masks.not_equal(ignore);
         let known = masks.masked_fill(&valid.logical_not(), 0);
         let valid = valid.to_kind(Kind::Float);
         let p = log_p.exp();
-        let dice = self.dice(&p, &known, &valid);
+        let by_pixel = match self.kind {
+            LossKind::Focal => focal(&log_p, &known, &valid, &self.weights),
+            LossKind::CrossEntropy | LossKind::Lovasz => {
+                log_p.nll_loss2d(masks, Some(&self.weights), Reduction::Mean, ignore)
+            }
+        };
+        let overlap = match self.kind {
+            LossKind::Lovasz => lovasz_softmax(&p, &known, &valid),
+            LossKind::CrossEntropy | LossKind::Focal => self.dice(&p, &known, &valid),
+        };
         let landable = self.landable_term(&p, &known, &valid);
-        let by_masks = cross_entropy + dice * DICE + landable * LANDABLE;
+        let by_masks = by_pixel + overlap * OVERLAP + landable * LANDABLE;
         match taught {
             None => by_masks,
             Some((beliefs, share)) => {

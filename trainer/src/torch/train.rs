@@ -19,6 +19,7 @@ use super::setup::{Run, check, set_up};
 use super::teacher::coarser;
 use crate::cli::TrainArgs;
 use crate::data::augment::Warp;
+use crate::failure::Working;
 use crate::parameters::{self, Metadata};
 use crate::scores::{Confusion, LandableScores, landable_classes};
 
@@ -82,6 +83,9 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             save(&run, &newest)?;
             saved_at = clock();
         }
+        if args.samples_every.is_some_and(|n| (epoch + 1) % n == 0) {
+            super::samples::write(&run, &args.run)?;
+        }
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
@@ -106,7 +110,7 @@ fn clock() -> Instant {
 }
 
 /// A batch's pictures, normalised, and masks.
-fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
+pub(super) fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
     let (n, w, h) = (batch.len as i64, size.0 as i64, size.1 as i64);
     let pictures = Tensor::from_slice(&batch.pictures)
         .view([n, 3, h, w])
@@ -159,6 +163,19 @@ fn schedule(epoch: f64, epochs: f64) -> f64 {
     warm * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * way).cos()))
 }
 
+/// After a loss that is no number: what can be gone on from.
+fn what_is_left(folder: &Path) -> String {
+    let checkpoint = folder.join("checkpoint.safetensors");
+    if checkpoint.exists() {
+        format!(
+            "the last good state stays in {}: start again with a lower --encoder-rate and --decoder-rate",
+            checkpoint.display()
+        )
+    } else {
+        "no checkpoint had been written yet: start again with a lower --encoder-rate and --decoder-rate".to_owned()
+    }
+}
+
 /// One epoch; gives the mean loss and the mean gradient norm.
 fn train_epoch(
     run: &mut Run,
@@ -199,12 +216,17 @@ fn train_epoch(
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
-            "the loss is {value} at step {step} (epoch {}); the last good state is in {}: lower the rates and start again",
-            epoch + 1,
-            args.run.join("checkpoint.safetensors").display()
+            Working(format!(
+                "the loss is {value} at step {step} (epoch {}); {}",
+                epoch + 1,
+                what_is_left(&args.run)
+            ))
         );
         let norm = run.optimizer.step(&run.network, &loss, rates);
-        norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
+        norms += norm.with_context(|| {
+            let left = what_is_left(&args.run);
+            format!("at step {step} (epoch {}); {left}", epoch + 1)
+        })?;
         run.mean.update(&run.network, run.optimizer.step);
         losses += value;
         steps += 1;
@@ -293,17 +315,11 @@ fn report(
     (seconds, left): (f64, f64),
 ) -> Result<()> {
     let path: PathBuf = folder.join("curve.csv");
-    let is_new = !path.exists();
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)?;
-    if is_new {
-        writeln!(
-            file,
-            "epoch,loss,gradient_norm,fold_pixel_accuracy,fold_mean_iou,fold_landable_fpr,fold_person_called_landable"
-        )?;
-    }
+    let head = if path.exists() {
+        ""
+    } else {
+        "epoch,loss,gradient_norm,fold_pixel_accuracy,fold_mean_iou,fold_landable_fpr,fold_person_called_landable\n"
+    };
     let fold = scores.map_or_else(
         || ",,,".to_owned(),
         |s| {
@@ -313,7 +329,9 @@ fn report(
             )
         },
     );
-    writeln!(file, "{epoch},{loss:.4},{norm:.3},{fold}")?;
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut f| writeln!(f, "{head}{epoch},{loss:.4},{norm:.3},{fold}"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
     log::info!(
         "epoch {epoch}: loss {loss:.4}, {seconds:.1} s an epoch, {:.0} min left{}",
         left / 60.0,
