@@ -2,8 +2,8 @@
 
 pub mod augment;
 pub mod cache;
+pub mod compression;
 pub mod fold;
-pub mod jpeg;
 pub mod paste;
 pub mod prepare;
 pub mod tilt;

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::data::augment::{Training, Warp, ZoomRange, change_colours};
 use crate::data::cache::Cache;
-use crate::data::jpeg::compress;
+use crate::data::compression::compress;
 use crate::data::paste::{Thing, paste};
 
 /// Batches that each thread makes ahead.

@@ -4,7 +4,7 @@
 use alight::inference::classes::{SEMANTIC_DRONE, Surface};
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::overlap::{focal, lovasz_softmax};
+use super::focal_lovasz::{focal, lovasz_softmax};
 use crate::cli::LossKind;
 use crate::data::cache::IGNORE;
 use crate::scores::landable_classes;

@@ -5,7 +5,6 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::network::{Network, parameter_of};
 use crate::effnet_unet::ENCODER_PREFIX;
-use crate::failure::Working;
 use crate::parameters::Parameters;
 
 /// Decay of the gradient's running mean and running square.
@@ -71,7 +70,7 @@ impl AdamW {
         let norm = f64::try_from(grad.square().sum(Kind::Double))?.sqrt();
         ensure!(
             norm.is_finite(),
-            Working("the gradient is not finite".to_owned())
+            crate::failure::Working("the gradient is not finite".to_owned())
         );
         let grad = grad * (CLIP_NORM / norm.max(1e-12)).min(1.0);
         self.step += 1;

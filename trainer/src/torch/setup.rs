@@ -14,7 +14,7 @@ use super::teacher::Teacher;
 use crate::cli::{DeviceChoice, TrainArgs};
 use crate::data::cache::Cache;
 use crate::data::fold::Fold;
-use crate::data::{paste, tilt};
+use crate::data::paste;
 use crate::effnet_unet::{ENCODER_PREFIX, effnet_lite_unet};
 use crate::graph::Graph;
 use crate::parameters::{self, Parameters};
@@ -52,11 +52,11 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
         "--paste-share {}: must lie between 0 and 1",
         args.paste_share
     );
+    let most = crate::data::tilt::MOST_DEGREES;
     ensure!(
-        (0.0..=tilt::MOST_DEGREES).contains(&args.tilt),
-        "--tilt {}: must lie between 0 and {} degrees",
-        args.tilt,
-        tilt::MOST_DEGREES
+        (0.0..=most).contains(&args.tilt),
+        "--tilt {}: must lie between 0 and {most} degrees",
+        args.tilt
     );
     ensure!(args.batch > 0, "--batch 0: a step needs a picture");
     ensure!(

@@ -19,7 +19,6 @@ use super::setup::{Run, check, set_up};
 use super::teacher::coarser;
 use crate::cli::TrainArgs;
 use crate::data::augment::Warp;
-use crate::failure::Working;
 use crate::parameters::{self, Metadata};
 use crate::scores::{Confusion, LandableScores, landable_classes};
 
@@ -84,7 +83,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             saved_at = clock();
         }
         if args.samples_every.is_some_and(|n| (epoch + 1) % n == 0) {
-            super::samples::write(&run, &args.run)?;
+            super::sheet::write(&run, &args.run)?;
         }
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
@@ -156,13 +155,6 @@ fn thinned(masks: &Tensor, logits: &Tensor, turn: i64) -> Tensor {
         .contiguous()
 }
 
-/// The share of the full learning rate at a point of the run: linear warm-up, then half a cosine down to a hundredth.
-fn schedule(epoch: f64, epochs: f64) -> f64 {
-    let warm = (epoch / WARM_UP_EPOCHS).min(1.0);
-    let way = ((epoch - WARM_UP_EPOCHS) / (epochs - WARM_UP_EPOCHS).max(1.0)).clamp(0.0, 1.0);
-    warm * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * way).cos()))
-}
-
 /// After a loss that is no number: what can be gone on from.
 fn what_is_left(folder: &Path) -> String {
     let checkpoint = folder.join("checkpoint.safetensors");
@@ -174,6 +166,13 @@ fn what_is_left(folder: &Path) -> String {
     } else {
         "no checkpoint had been written yet: start again with a lower --encoder-rate and --decoder-rate".to_owned()
     }
+}
+
+/// The share of the full learning rate at a point of the run: linear warm-up, then half a cosine down to a hundredth.
+fn schedule(epoch: f64, epochs: f64) -> f64 {
+    let warm = (epoch / WARM_UP_EPOCHS).min(1.0);
+    let way = ((epoch - WARM_UP_EPOCHS) / (epochs - WARM_UP_EPOCHS).max(1.0)).clamp(0.0, 1.0);
+    warm * (0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * way).cos()))
 }
 
 /// One epoch; gives the mean loss and the mean gradient norm.
@@ -216,7 +215,7 @@ fn train_epoch(
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
-            Working(format!(
+            crate::failure::Working(format!(
                 "the loss is {value} at step {step} (epoch {}); {}",
                 epoch + 1,
                 what_is_left(&args.run)
