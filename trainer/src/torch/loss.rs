@@ -102,11 +102,32 @@ impl Loss {
     fn landable_term(&self, p: &Tensor, known: &Tensor, valid: &Tensor) -> Tensor {
         let landable = p.index_select(1, &self.landable);
         let landable = landable.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
-        let landable = landable.clamp(1e-5, 1.0 - 1e-5);
+        // The binary cross-entropy ends the program where it meets what is no number; the other terms still tell of it.
+        let landable = landable.clamp(1e-5, 1.0 - 1e-5).nan_to_num(0.5, None, None);
         let by_pixel = |table: &Tensor| table.index_select(0, &known.view(-1)).view_as(known);
         let truth = by_pixel(&self.is_landable);
         let weight = by_pixel(&self.danger) * valid;
         let entropy = landable.binary_cross_entropy(&truth, Some(&weight), Reduction::Sum);
         entropy / weight.sum(Kind::Float).clamp_min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The run looks at the loss, names the step and stops: so the loss must say it, not panic.
+    #[test]
+    fn logits_that_are_no_number_make_a_loss_that_is_none() {
+        let masks = Tensor::from_slice(&[3_i64, 15]).view([1, 1, 2]);
+        for kind in [LossKind::CrossEntropy, LossKind::Focal, LossKind::Lovasz] {
+            let loss = Loss::new(kind, &[1.0; 24], Device::Cpu);
+            let logits = Tensor::zeros([1, 24, 1, 2], (Kind::Float, Device::Cpu));
+            let plain = f64::try_from(loss.of(&logits, &masks, None)).unwrap();
+            assert!(plain.is_finite() && plain > 0.0, "{kind:?}: {plain}");
+            let _ = logits.narrow(3, 1, 1).fill_(f64::NAN);
+            let broken = f64::try_from(loss.of(&logits, &masks, None)).unwrap();
+            assert!(broken.is_nan(), "{kind:?}: {broken}");
+        }
     }
 }
