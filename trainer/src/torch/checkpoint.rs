@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Tensor, no_grad};
 
 use super::network::{Network, parameter_of, tensor_of};
@@ -20,8 +20,13 @@ pub(crate) struct Progress {
     pub(crate) epoch: usize,
     /// Seed of the run.
     pub(crate) seed: u64,
-    /// Best score on the held-out fold so far.
+    /// Best score on the held-out fold so far; minus infinity before the first look, which JSON writes as `null`.
+    #[serde(deserialize_with = "number_or_none_yet")]
     pub(crate) best: f64,
+}
+
+fn number_or_none_yet<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NEG_INFINITY))
 }
 
 const NETWORK: &str = "network/";
@@ -226,6 +231,16 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("of the network other, not small"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_has_not_looked_yet_goes_on() {
+        let words = r#"{"network":"small","epoch":2,"seed":1,"best":-1.5}"#;
+        let mut progress: Progress = serde_json::from_str(words).unwrap();
+        assert!((progress.best + 1.5).abs() < 1e-12);
+        progress.best = f64::NEG_INFINITY;
+        let words = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&words).unwrap(), progress);
     }
 
     /// What a full disk or a broken state leaves is the older checkpoint, whole.
