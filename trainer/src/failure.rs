@@ -25,10 +25,17 @@ pub fn is_disk_full(error: &anyhow::Error) -> bool {
     })
 }
 
-/// 1 where work failed ([`Working`], a full disk), else 2.
+/// Whether the memory, a GPU's or the machine's, was too small.
+fn is_memory_full(error: &anyhow::Error) -> bool {
+    format!("{error:#}")
+        .to_lowercase()
+        .contains("out of memory")
+}
+
+/// 1 where work failed ([`Working`], a full disk or memory), else 2.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if is_disk_full(error) || error.downcast_ref::<Working>().is_some() {
+    if is_disk_full(error) || is_memory_full(error) || error.downcast_ref::<Working>().is_some() {
         1
     } else {
         2
@@ -43,7 +50,14 @@ pub fn words(error: &anyhow::Error) -> String {
     } else {
         ""
     };
-    format!("{error:#}{advice}")
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors say their cause themselves.
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text + advice
 }
 
 #[cfg(test)]
@@ -57,6 +71,8 @@ mod tests {
         let missing = Error::from(std::io::Error::from(ErrorKind::NotFound)).context("a list");
         assert_eq!(exit_code(&missing), 2);
         assert_eq!(exit_code(&anyhow!("--batch 0")), 2);
+        let memory = anyhow!("CUDA out of memory. Tried to allocate 2.00 GiB");
+        assert_eq!(exit_code(&memory), 1);
         let loss = Err::<(), _>(Working("the loss is NaN".into())).context("run a");
         assert_eq!(exit_code(&loss.unwrap_err()), 1);
         let full = std::io::Error::from(ErrorKind::StorageFull);
@@ -66,7 +82,9 @@ mod tests {
         };
         let full = Error::from(full).context("epoch 3");
         assert_eq!(exit_code(&full), 1);
-        assert!(words(&full).contains("checkpoint") && words(&full).contains("free some space"));
+        let text = words(&full);
+        assert!(text.starts_with("epoch 3: checkpoint: ") && text.contains("free some space"));
+        assert_eq!(text.matches("storage").count(), 1, "{text}");
         assert!(!words(&missing).contains("free some space"));
     }
 }

@@ -1,6 +1,7 @@
 //! Training with libtorch; compiled with the feature `libtorch` only.
 
 pub(crate) mod checkpoint;
+mod curve;
 mod focal_lovasz;
 pub(crate) mod loader;
 pub(crate) mod loss;

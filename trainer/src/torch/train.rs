@@ -60,6 +60,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
     if newest.exists() {
         let progress = checkpoint::load(&newest, &run.network, &mut run.optimizer, &run.mean)?;
         log::info!("going on after epoch {} of {}", progress.epoch, args.epochs);
+        super::curve::go_on_after(&args.run, progress.epoch)?;
         run.progress = progress;
     }
     let settings = serde_json::to_string_pretty(args)?;
