@@ -2,6 +2,8 @@
 //!
 //! Needs the feature `libtorch` and the ImageNet weights in `../shared/data/weights`; says so and passes without them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
