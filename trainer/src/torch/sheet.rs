@@ -12,15 +12,25 @@ use super::loader::Batch;
 use super::network::{Mode, Network};
 use super::setup::Run;
 use super::train::tensors;
+use crate::cli::TrainArgs;
 use crate::data::augment::{Training, Warp};
 use crate::parameters;
 
 /// Rows of the sheet, one a picture.
 const ROWS: usize = 6;
 
+/// Writes a sheet after every so many epochs, where the arguments ask for it.
+pub(super) fn write_if_due(run: &Run, args: &TrainArgs) -> Result<()> {
+    let is_due = |every: usize| run.progress.epoch.is_multiple_of(every);
+    if args.samples_every.is_some_and(is_due) {
+        write(run, &args.run)?;
+    }
+    Ok(())
+}
+
 /// Writes `samples/epoch-NNNN.png` in the run's folder: a row for each of a few held-out pictures, spread evenly over the fold, with the
 /// picture, its truth and the likeliest class by the mean weights, in the colours of the classes (black where the truth is not known).
-pub(super) fn write(run: &Run, folder: &Path) -> Result<()> {
+fn write(run: &Run, folder: &Path) -> Result<()> {
     let weights = run.mean.parameters(&run.network)?;
     let graph = run.network.graph.clone();
     let network = Network::new(graph, &weights, run.device, run.network.compute)?;

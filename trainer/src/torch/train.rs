@@ -83,9 +83,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
             save(&run, &newest)?;
             saved_at = clock();
         }
-        if args.samples_every.is_some_and(|n| (epoch + 1) % n == 0) {
-            super::sheet::write(&run, &args.run)?;
-        }
+        super::sheet::write_if_due(&run, args)?;
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
