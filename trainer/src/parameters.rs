@@ -244,14 +244,19 @@ pub fn pretrained(
         .filter(|s| s.name.starts_with(prefix))
         .cloned()
         .collect();
-    check(&source_name, &found, &wanted)?;
-    if odd.is_empty() {
+    let mut problems = match check(&source_name, &found, &wanted) {
+        Err(ParameterError::Mismatch { problems, .. }) => problems,
+        other => other.map(|()| Vec::new())?,
+    };
+    odd.truncate(LISTED);
+    // Both sides of a key that only has another name.
+    problems.append(&mut odd);
+    if problems.is_empty() {
         return Ok(found);
     }
-    odd.truncate(LISTED);
     Err(ParameterError::Mismatch {
         source_name,
-        problems: odd,
+        problems,
     })
 }
 
@@ -348,6 +353,13 @@ mod tests {
             .to_string();
         assert!(
             bad.contains("`e.gone` is missing") && bad.contains("[4] instead of [5]"),
+            "{bad}"
+        );
+        let renamed = [spec("e.stam", &[4])];
+        let bad = pretrained(&path, &renamed, "e.", &["_fc."]).unwrap_err();
+        let bad = bad.to_string();
+        assert!(
+            bad.contains("`e.stam` is missing") && bad.contains("`stem` is not part"),
             "{bad}"
         );
     }
