@@ -36,7 +36,7 @@ pub enum Command {
     /// Hold out a scene-disjoint fold of a cache.
     Split(SplitArgs),
     /// Train the flying network (needs the cargo feature `libtorch`).
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Write `landing.onnx` and `landing.toml`; temperature and threshold are fitted on the held-out fold.
     Export(ExportArgs),
     /// Round activations to 8 bits as well, for runtimes with integer kernels; refuses what loses too much.
@@ -275,6 +275,18 @@ pub enum DeviceChoice {
     Cuda,
 }
 
+/// What training makes small, beside the term that tells landable ground from the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Cross-entropy weighted by class, and a Dice term.
+    CrossEntropy,
+    /// Focal loss (Lin et al. 2017, gamma 2) weighted by class, and a Dice term: pixels that are right already count less.
+    Focal,
+    /// Cross-entropy weighted by class, and the Lovász-softmax (Berman et al. 2018): a surrogate of the mean `IoU`.
+    Lovasz,
+}
+
 /// Arguments of `train`.
 #[derive(Debug, Args, Serialize)]
 pub struct TrainArgs {
@@ -344,6 +356,18 @@ pub struct TrainArgs {
     /// How strongly light and colour change: 1 is the usual range, 0 leaves them.
     #[arg(long, default_value_t = 1.0)]
     pub colour: f32,
+    /// Greatest tilt of the camera that the augmentation stands for, degrees.
+    #[arg(long, default_value_t = 0.0)]
+    pub tilt: f32,
+    /// Share of the pictures that are compressed to JPEG and back.
+    #[arg(long, default_value_t = 0.0)]
+    pub jpeg_share: f64,
+    /// What training makes small.
+    #[arg(long, value_enum, default_value_t = LossKind::CrossEntropy)]
+    pub loss: LossKind,
+    /// Epochs between pictures of what the network says of a few held-out ones (`samples/` in the run's folder); none when left out.
+    #[arg(long)]
+    pub samples_every: Option<usize>,
     /// Least zoom of the augmentation: below 1 the ground is seen from farther away than in the picture.
     #[arg(long, default_value_t = 0.8)]
     pub zoom_least: f32,

@@ -14,6 +14,7 @@ pub mod errors;
 pub mod eval;
 pub mod events;
 pub mod export;
+pub mod failure;
 pub mod graph;
 pub mod initial;
 pub mod matrix;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use alight_trainer::cli::Cli;
 use alight_trainer::commands::run;
+use alight_trainer::failure;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
@@ -11,8 +12,8 @@ fn main() -> ExitCode {
     match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            log::error!("{e:#}");
-            ExitCode::FAILURE
+            log::error!("{}", failure::words(&e));
+            ExitCode::from(failure::exit_code(&e))
         }
     }
 }

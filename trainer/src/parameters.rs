@@ -169,11 +169,18 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ParameterError>
         path: path.to_owned(),
         source,
     };
-    let mut file = fs::File::create(&beside).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.sync_all().map_err(io)?;
-    drop(file);
-    fs::rename(&beside, path).map_err(io)
+    let written = write_and_flush(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|e| {
+        // On a full disk half a file would only take room; that it cannot be removed adds nothing to the error.
+        let _ = fs::remove_file(&beside);
+        io(e)
+    })
+}
+
+fn write_and_flush(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Checks that every wanted parameter is there with its shape, and finite.
@@ -241,14 +248,19 @@ pub fn pretrained(
         .filter(|s| s.name.starts_with(prefix))
         .cloned()
         .collect();
-    check(&source_name, &found, &wanted)?;
-    if odd.is_empty() {
+    let mut problems = match check(&source_name, &found, &wanted) {
+        Err(ParameterError::Mismatch { problems, .. }) => problems,
+        other => other.map(|()| Vec::new())?,
+    };
+    odd.truncate(LISTED);
+    // Both sides of a key that only has another name.
+    problems.append(&mut odd);
+    if problems.is_empty() {
         return Ok(found);
     }
-    odd.truncate(LISTED);
     Err(ParameterError::Mismatch {
         source_name,
-        problems: odd,
+        problems,
     })
 }
 
@@ -290,6 +302,25 @@ mod tests {
         assert!(matches!(read(&path), Err(ParameterError::Format { .. })));
     }
 
+    /// `/dev/full` refuses every byte with the error of a full disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_leaves_the_older_file_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let words = Metadata::new();
+        let older = Parameters::from([("a".to_owned(), parameter(&[2, 3]))]);
+        write(&path, &older, &words).unwrap();
+        let beside = folder.path().join("checkpoint.partial");
+        std::os::unix::fs::symlink("/dev/full", &beside).unwrap();
+        let newer = Parameters::from([("a".to_owned(), parameter(&[20, 30]))]);
+        let error = anyhow::Error::from(write(&path, &newer, &words).unwrap_err());
+        assert!(crate::failure::is_disk_full(&error), "{error:#}");
+        assert!(format!("{error:#}").contains("checkpoint.safetensors"));
+        assert_eq!(read(&path).unwrap().0, older);
+        assert!(!beside.exists(), "what was half written is taken away");
+    }
+
     #[test]
     fn floats_of_16_bits_are_read_and_whole_numbers_are_not() {
         let numbers = [1.5_f32, -0.25, 1024.0];
@@ -326,6 +357,13 @@ mod tests {
             .to_string();
         assert!(
             bad.contains("`e.gone` is missing") && bad.contains("[4] instead of [5]"),
+            "{bad}"
+        );
+        let renamed = [spec("e.stam", &[4])];
+        let bad = pretrained(&path, &renamed, "e.", &["_fc."]).unwrap_err();
+        let bad = bad.to_string();
+        assert!(
+            bad.contains("`e.stam` is missing") && bad.contains("`stem` is not part"),
             "{bad}"
         );
     }

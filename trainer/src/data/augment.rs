@@ -35,11 +35,14 @@ impl Training {
     }
 }
 
-/// A similarity (with mirroring) from output pixels to source pixels, both with centres at half integers.
+/// A homography from output pixels to source pixels, both with centres at half integers; a similarity (with mirroring) where the camera looks
+/// straight down.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Warp {
-    /// `source = matrix * (output - output centre) + centre`, row-major.
+    /// `source = matrix * p / (1 - vanish * p) + centre` with `p = output - output centre`, row-major.
     pub matrix: [f32; 4],
+    /// How fast the ground shrinks rightwards and downwards, 1 / output pixels; 0 without tilt.
+    pub vanish: [f32; 2],
     /// Where the output's centre lies in the source, pixels.
     pub centre: [f32; 2],
 }
@@ -70,6 +73,7 @@ impl Warp {
                 0.0,
                 source.1 as f32 / output.1 as f32,
             ],
+            vanish: [0.0; 2],
             centre: [source.0 as f32 / 2.0, source.1 as f32 / 2.0],
         }
     }
@@ -112,6 +116,7 @@ impl Warp {
         ];
         Self {
             matrix: [cos * sx, -sin * sy, sin * sx, cos * sy],
+            vanish: [0.0; 2],
             centre,
         }
     }
@@ -121,11 +126,13 @@ impl Warp {
     pub fn source(&self, from_centre: [f32; 2]) -> [f32; 2] {
         let [xx, xy, yx, yy] = self.matrix;
         let [right, down] = from_centre;
+        let shrink = 1.0 - self.vanish[0] * right - self.vanish[1] * down;
+        let (right, down) = (right / shrink, down / shrink);
         let [cx, cy] = self.centre;
         [xx * right + xy * down + cx, yx * right + yy * down + cy]
     }
 
-    /// Source pixels an output pixel, the mean of both directions.
+    /// Source pixels an output pixel at the output's centre, the mean of both directions.
     #[must_use]
     pub fn step(&self) -> f32 {
         let [xx, xy, yx, yy] = self.matrix;

@@ -32,32 +32,66 @@ pub struct Index {
     pub names: Vec<String>,
 }
 
-/// A cache being written.
+/// A cache being written, beside the one that may be there: only [`CacheWriter::finish`] replaces that one. Whatever is given up before,
+/// by an error or by dropping the writer, leaves it as it was.
 pub struct CacheWriter {
     folder: PathBuf,
     index: Index,
-    pictures: BufWriter<fs::File>,
-    masks: BufWriter<fs::File>,
+    pictures: NewFile,
+    masks: NewFile,
+}
+
+/// A file that gets its name when it is whole.
+struct NewFile {
+    beside: PathBuf,
+    path: PathBuf,
+    file: BufWriter<fs::File>,
+}
+
+impl NewFile {
+    fn create(path: PathBuf) -> Result<Self> {
+        let beside = path.with_extension("partial");
+        let file = fs::File::create(&beside)
+            .with_context(|| format!("cannot write {}", beside.display()))?;
+        Ok(Self {
+            beside,
+            path,
+            file: BufWriter::new(file),
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// All of it to the disk.
+    fn flush(&mut self) -> Result<()> {
+        let flushed = self.file.flush();
+        let flushed = flushed.and_then(|()| self.file.get_ref().sync_all());
+        flushed.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn put_in_place(&self) -> Result<()> {
+        let renamed = fs::rename(&self.beside, &self.path);
+        renamed.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // It is gone when it has been put in place; else half a cache would only take room.
+        let _ = fs::remove_file(&self.beside);
+    }
 }
 
 impl CacheWriter {
-    /// Starts a cache in `folder`, which is made; an older cache there is overwritten.
+    /// Starts a cache in `folder`, which is made; an older cache there stays until this one is whole.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn create(folder: &Path, size: (u32, u32), classes: u8, source: &str) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let index = folder.join("index.json");
-        if index.exists() {
-            fs::remove_file(&index)?;
-        }
-        let file = |name: &str| -> Result<BufWriter<fs::File>> {
-            let path = folder.join(name);
-            let file = fs::File::create(&path);
-            Ok(BufWriter::new(file.with_context(|| {
-                format!("cannot write {}", path.display())
-            })?))
-        };
         Ok(Self {
             folder: folder.to_owned(),
             index: Index {
@@ -67,8 +101,8 @@ impl CacheWriter {
                 source: source.to_owned(),
                 names: Vec::new(),
             },
-            pictures: file("pictures.u8")?,
-            masks: file("masks.u8")?,
+            pictures: NewFile::create(folder.join("pictures.u8"))?,
+            masks: NewFile::create(folder.join("masks.u8"))?,
         })
     }
 
@@ -80,14 +114,14 @@ impl CacheWriter {
         check_mask(picture, mask, self.index.classes)?;
         let (w, h) = (self.index.width, self.index.height);
         if picture.dimensions() == (w, h) {
-            self.pictures.write_all(picture.as_raw())?;
-            self.masks.write_all(mask.as_raw())?;
+            self.pictures.append(picture.as_raw())?;
+            self.masks.append(mask.as_raw())?;
         } else {
             use image::imageops::{FilterType, resize};
             let small = resize(picture, w, h, FilterType::Triangle);
-            self.pictures.write_all(small.as_raw())?;
+            self.pictures.append(small.as_raw())?;
             let small = resize(mask, w, h, FilterType::Nearest);
-            self.masks.write_all(small.as_raw())?;
+            self.masks.append(small.as_raw())?;
         }
         self.index.names.push(name.to_owned());
         Ok(())
@@ -106,7 +140,15 @@ impl CacheWriter {
         self.pictures.flush()?;
         self.masks.flush()?;
         let text = serde_json::to_string_pretty(&self.index)?;
-        fs::write(self.folder.join("index.json"), text)?;
+        let index = self.folder.join("index.json");
+        // Without an index there is no cache: a kill between here and the end leaves none, never a mixed one.
+        if index.exists() {
+            fs::remove_file(&index)
+                .with_context(|| format!("cannot replace {}", index.display()))?;
+        }
+        self.pictures.put_in_place()?;
+        self.masks.put_in_place()?;
+        crate::parameters::write_atomically(&index, text.as_bytes())?;
         Ok(self.index.names.len())
     }
 }
@@ -265,6 +307,64 @@ mod tests {
         );
         assert_eq!(cache.sample(1).unwrap().mask.len(), 96);
         assert!(cache.sample(2).is_none());
+    }
+
+    #[test]
+    fn a_cache_that_is_given_up_leaves_the_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (picture, mask) = pair(12, 8);
+        let mut writer = CacheWriter::create(folder.path(), (12, 8), 4, "first").unwrap();
+        writer.push("a", &picture, &mask).unwrap();
+        writer.finish().unwrap();
+        let mut writer = CacheWriter::create(folder.path(), (12, 8), 4, "second").unwrap();
+        writer.push("b", &mirrored(&picture), &mask).unwrap();
+        drop(writer);
+        let cache = Cache::open(folder.path()).unwrap();
+        assert_eq!(cache.index.source, "first");
+        assert_eq!(
+            cache.sample(0).unwrap().picture,
+            picture.as_raw().as_slice()
+        );
+        // While it is mapped, another takes its place: the mapped one keeps its pixels.
+        let mut writer = CacheWriter::create(folder.path(), (12, 8), 4, "third").unwrap();
+        writer.push("c", &mirrored(&picture), &mask).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(
+            cache.sample(0).unwrap().picture,
+            picture.as_raw().as_slice()
+        );
+        let third = Cache::open(folder.path()).unwrap();
+        assert_eq!(third.index.names, ["c"]);
+        assert_ne!(
+            third.sample(0).unwrap().picture,
+            picture.as_raw().as_slice()
+        );
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 3, "nothing beside the cache");
+    }
+
+    fn mirrored(picture: &RgbImage) -> RgbImage {
+        image::imageops::flip_horizontal(picture)
+    }
+
+    /// `/dev/full` refuses every byte with the error of a full disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_named_and_the_older_cache_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (picture, mask) = pair(120, 80);
+        let mut writer = CacheWriter::create(folder.path(), (120, 80), 4, "first").unwrap();
+        writer.push("a", &picture, &mask).unwrap();
+        writer.finish().unwrap();
+        let full = folder.path().join("pictures.partial");
+        std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+        let mut writer = CacheWriter::create(folder.path(), (120, 80), 4, "second").unwrap();
+        let error = writer.push("b", &picture, &mask).unwrap_err();
+        assert!(crate::failure::is_disk_full(&error), "{error:#}");
+        assert!(format!("{error:#}").contains("pictures.u8"), "{error:#}");
+        drop(writer);
+        assert_eq!(Cache::open(folder.path()).unwrap().index.source, "first");
+        assert!(!full.exists(), "what was half written is taken away");
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub fn paste(t: &mut Training, warp: &Warp, cache: &Cache, things: &[Thing], rng
         let [left, top, right, bottom] = thing.bounds.map(|v| v as f32);
         let placed = Warp {
             matrix: [cos * step, -sin * step, sin * step, cos * step],
+            vanish: [0.0; 2],
             centre: [f32::midpoint(left, right), f32::midpoint(top, bottom)],
         };
         put(t, place, &placed, (&sample, thing));

@@ -171,18 +171,22 @@ impl Pairs {
 /// Reduces the listed pairs into a cache. All are read before anything is refused, so that one run names every bad sample.
 ///
 /// # Errors
-/// When any sample is bad: the message counts them and names the first few.
+/// When any sample is bad: the log names each, the message counts them and names the first few. When the disk refuses. An older cache stays.
 pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8) -> Result<usize> {
     let stems = pairs.stems()?;
     let source = format!("{} pairs of {}", stems.len(), pairs.words());
     let mut writer = CacheWriter::create(folder, size, classes, &source)?;
     let mut bad = Vec::new();
     for stem in &stems {
-        let pushed = pairs
-            .read(stem, classes)
-            .and_then(|(picture, mask)| writer.push(stem, &picture, &mask));
-        if let Err(e) = pushed {
-            bad.push(format!("{stem}: {e:#}"));
+        match pairs.read(stem, classes) {
+            // What the disk refuses is no fault of the sample.
+            Ok((picture, mask)) if bad.is_empty() => writer.push(stem, &picture, &mask)?,
+            Ok(_) => {}
+            Err(e) => {
+                let problem = format!("{stem}: {e:#}");
+                log::error!("{problem}");
+                bad.push(problem);
+            }
         }
     }
     if bad.is_empty() {

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Tensor, no_grad};
 
 use super::network::{Network, parameter_of, tensor_of};
 use super::optimizer::{AdamW, MeanWeights};
+use crate::failure::Working;
 use crate::parameters::{self, Metadata, Parameters};
 
 /// Where a run stands.
@@ -19,11 +20,16 @@ pub(crate) struct Progress {
     pub(crate) epoch: usize,
     /// Seed of the run.
     pub(crate) seed: u64,
-    /// Best score on the held-out fold so far.
+    /// Best score on the held-out fold so far; minus infinity before the first look, which JSON writes as `null`.
+    #[serde(deserialize_with = "number_or_none_yet")]
     pub(crate) best: f64,
     /// After which epoch that was.
     #[serde(default)]
     pub(crate) best_epoch: usize,
+}
+
+fn number_or_none_yet<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NEG_INFINITY))
 }
 
 const NETWORK: &str = "network/";
@@ -37,7 +43,7 @@ fn long_ones<'a>(optimizer: &'a AdamW, mean: &'a MeanWeights) -> [(&'static str,
     ]
 }
 
-/// Saves the whole state.
+/// Saves the whole state; one that holds a value that is not finite is refused, and the file stays what it was.
 pub(crate) fn save(
     path: &Path,
     network: &Network,
@@ -51,6 +57,13 @@ pub(crate) fn save(
     }
     for (name, t) in long_ones(optimizer, mean) {
         all.insert(name.to_owned(), parameter_of(t)?);
+    }
+    let broken = all
+        .iter()
+        .find(|(_, p)| p.values.iter().any(|v| !v.is_finite()));
+    if let Some((name, _)) = broken {
+        let step = optimizer.step;
+        return Err(Working(format!("`{name}` holds a value that is not finite after step {step}: the state is not saved, lower the rates")).into());
     }
     let words = Metadata::from([
         ("progress".to_owned(), serde_json::to_string(progress)?),
@@ -224,5 +237,45 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("of the network other, not small"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_has_not_looked_yet_goes_on() {
+        let words = r#"{"network":"small","epoch":2,"seed":1,"best":-1.5}"#;
+        let mut progress: Progress = serde_json::from_str(words).unwrap();
+        assert!((progress.best + 1.5).abs() < 1e-12);
+        progress.best = f64::NEG_INFINITY;
+        let words = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&words).unwrap(), progress);
+    }
+
+    /// What a full disk or a broken state leaves is the older checkpoint, whole.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_the_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut trained = state(1);
+        let progress = |epoch| {
+            let words = format!(r#"{{"network":"small","epoch":{epoch},"seed":1,"best":0.5}}"#);
+            serde_json::from_str::<Progress>(&words).unwrap()
+        };
+        step(&mut trained);
+        save(&path, &trained.0, &trained.1, &trained.2, &progress(1)).unwrap();
+        let good = numbers(&trained);
+        step(&mut trained);
+        let beside = folder.path().join("checkpoint.partial");
+        std::os::unix::fs::symlink("/dev/full", &beside).unwrap();
+        let error = save(&path, &trained.0, &trained.1, &trained.2, &progress(2)).unwrap_err();
+        assert!(crate::failure::is_disk_full(&error), "{error:#}");
+        let broken = trained.0.tensors.values().next().unwrap();
+        let _ = no_grad(|| broken.shallow_clone().fill_(f64::NAN));
+        let error = save(&path, &trained.0, &trained.1, &trained.2, &progress(2)).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("not finite after step 2"), "{text}");
+        assert_eq!(crate::failure::exit_code(&error), 1);
+        let (network, optimizer, mean) = &mut trained;
+        assert_eq!(load(&path, network, optimizer, mean).unwrap().epoch, 1);
+        assert_eq!(numbers(&trained), good);
     }
 }

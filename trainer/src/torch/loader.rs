@@ -13,10 +13,13 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::data::augment::{Training, Warp, ZoomRange, change_colours};
 use crate::data::cache::Cache;
+use crate::data::compression::compress;
 use crate::data::paste::{Thing, paste};
 
 /// Batches that each thread makes ahead.
 const AHEAD: usize = 1;
+/// Qualities of JPEG: from a bad video link to a good camera.
+const JPEG_QUALITY: std::ops::RangeInclusive<u8> = 25..=90;
 
 /// What is trained on.
 pub(crate) struct TrainingSet {
@@ -40,6 +43,10 @@ pub(crate) struct TrainingSet {
     pub(crate) paste_share: f64,
     /// How strongly light and colour change.
     pub(crate) colour: f32,
+    /// Greatest tilt of the camera, degrees.
+    pub(crate) tilt: f32,
+    /// Share of pictures that are compressed to JPEG and back.
+    pub(crate) jpeg_share: f64,
     pub(crate) seed: u64,
 }
 
@@ -99,12 +106,21 @@ impl TrainingSet {
         let sample = cache.sample(index)?;
         let source = (sample.width, sample.height);
         let whole = Warp::whole(source, self.size);
-        let warp = Warp::random(&whole, source, self.crop, self.zoom, &mut rng);
+        let mut warp = Warp::random(&whole, source, self.crop, self.zoom, &mut rng);
+        // Drawn only where it is wanted, so that runs without see what they always saw.
+        if self.tilt > 0.0 {
+            let angle = rng.random_range(0.0..self.tilt.to_radians());
+            let direction = rng.random_range(0.0..std::f32::consts::TAU);
+            warp = warp.tilted(angle, direction, self.size.0);
+        }
         let mut t = warp.draw(&sample, self.crop);
         if rng.random_bool(self.paste_share) {
             paste(&mut t, &warp, &self.real, &self.things, &mut rng);
         }
         change_colours(&mut t, self.colour, &mut rng);
+        if self.jpeg_share > 0.0 && rng.random_bool(self.jpeg_share) {
+            compress(&mut t, rng.random_range(JPEG_QUALITY)).ok()?;
+        }
         Some(t)
     }
 
@@ -218,6 +234,8 @@ mod tests {
             zoom: (0.8, 1.7),
             paste_share: 0.4,
             colour: 1.0,
+            tilt: 12.0,
+            jpeg_share: 0.5,
             seed: 3,
         });
         let all = |epochs, workers| -> Vec<(Vec<u8>, Vec<u8>)> {

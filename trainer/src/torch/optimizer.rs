@@ -68,7 +68,10 @@ impl AdamW {
     fn step_along(&mut self, network: &Network, grad: &Tensor, rates: Rates) -> Result<f64> {
         // In 64 bits, so that many small parts do not vanish.
         let norm = f64::try_from(grad.square().sum(Kind::Double))?.sqrt();
-        ensure!(norm.is_finite(), "the gradient is not finite");
+        ensure!(
+            norm.is_finite(),
+            crate::failure::Working("the gradient is not finite".to_owned())
+        );
         let grad = grad * (CLIP_NORM / norm.max(1e-12)).min(1.0);
         self.step += 1;
         let unbias = |beta: f64| 1.0 - beta.powi(i32::try_from(self.step).unwrap_or(i32::MAX));

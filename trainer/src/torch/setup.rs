@@ -51,7 +51,23 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
         "--paste-share {}: must lie between 0 and 1",
         args.paste_share
     );
+    let most = crate::data::tilt::MOST_DEGREES;
+    ensure!(
+        (0.0..=most).contains(&args.tilt),
+        "--tilt {}: must lie between 0 and {most} degrees",
+        args.tilt
+    );
+    ensure!(args.batch > 0, "--batch 0: a step needs a picture");
+    ensure!(
+        args.samples_every != Some(0),
+        "--samples-every 0: must be at least 1 epoch"
+    );
+    ensure!(
+        args.look_every > 0,
+        "--look-every 0: must be at least 1 epoch"
+    );
     for (flag, value) in [
+        ("jpeg-share", args.jpeg_share),
         ("teacher-share", args.teacher_share),
         ("cut-share", args.cut_share),
         ("drop-branches", args.drop_branches),
@@ -152,12 +168,14 @@ pub(super) fn set_up(args: &TrainArgs) -> Result<Run> {
         zoom: (args.zoom_least, args.zoom_most),
         paste_share: args.paste_share,
         colour: args.colour,
+        tilt: args.tilt,
+        jpeg_share: args.jpeg_share,
         seed: args.seed,
     };
     Ok(Run {
         optimizer: AdamW::new(&network),
         mean: MeanWeights::new(&network, MEAN_DECAY),
-        loss: Loss::new(&weights, device),
+        loss: Loss::new(args.loss, &weights, device),
         progress: Progress {
             network: network.graph.name.clone(),
             epoch: 0,

@@ -103,6 +103,7 @@ fn train_run(args: &TrainArgs) -> Result<()> {
     if newest.exists() {
         let progress = checkpoint::load(&newest, &run.network, &mut run.optimizer, &run.mean)?;
         log::info!("going on after epoch {} of {}", progress.epoch, args.epochs);
+        super::curve::go_on_after(&args.run, progress.epoch)?;
         run.progress = progress;
     }
     let settings = serde_json::to_string_pretty(args)?;
@@ -130,6 +131,7 @@ fn train_run(args: &TrainArgs) -> Result<()> {
             recorder.saved(run.progress.epoch)?;
             saved_at = clock();
         }
+        super::sheet::write_if_due(&run, args)?;
         let seconds = started.elapsed().as_secs_f64() / (epoch + 1 - first) as f64;
         let left = seconds * (args.epochs - epoch - 1) as f64;
         report(&args.run, epoch + 1, (loss, norm), scores, (seconds, left))?;
@@ -163,7 +165,7 @@ fn clock() -> Instant {
 }
 
 /// A batch's pictures, normalised, and masks.
-fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
+pub(super) fn tensors(batch: &Batch, size: (usize, usize), device: Device) -> (Tensor, Tensor) {
     let (n, w, h) = (batch.len as i64, size.0 as i64, size.1 as i64);
     let pictures = Tensor::from_slice(&batch.pictures)
         .view([n, 3, h, w])
@@ -207,6 +209,19 @@ fn thinned(masks: &Tensor, logits: &Tensor, turn: i64) -> Tensor {
         .slice(1, row, None, rows)
         .slice(2, column, None, columns)
         .contiguous()
+}
+
+/// After a loss that is no number: what can be gone on from.
+fn what_is_left(folder: &Path) -> String {
+    let checkpoint = folder.join("checkpoint.safetensors");
+    if checkpoint.exists() {
+        format!(
+            "the last good state stays in {}: start again with a lower --encoder-rate and --decoder-rate",
+            checkpoint.display()
+        )
+    } else {
+        "no checkpoint had been written yet: start again with a lower --encoder-rate and --decoder-rate".to_owned()
+    }
 }
 
 /// The share of the full learning rate at a point of the run: linear warm-up, then half a cosine down to a hundredth.
@@ -265,12 +280,17 @@ fn train_epoch(
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
-            "the loss is {value} at step {step} (epoch {}); the last good state is in {}: lower the rates and start again",
-            epoch + 1,
-            args.run.join("checkpoint.safetensors").display()
+            crate::failure::Working(format!(
+                "the loss is {value} at step {step} (epoch {}); {}",
+                epoch + 1,
+                what_is_left(&args.run)
+            ))
         );
         let norm = run.optimizer.step(&run.network, &loss, rates);
-        norms += norm.with_context(|| format!("at step {step}, epoch {}", epoch + 1))?;
+        norms += norm.with_context(|| {
+            let left = what_is_left(&args.run);
+            format!("at step {step} (epoch {}); {left}", epoch + 1)
+        })?;
         run.mean.update(&run.network, run.optimizer.step);
         losses += value;
         steps += 1;
@@ -378,17 +398,11 @@ fn report(
     (seconds, left): (f64, f64),
 ) -> Result<()> {
     let path: PathBuf = folder.join("curve.csv");
-    let is_new = !path.exists();
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)?;
-    if is_new {
-        writeln!(
-            file,
-            "epoch,loss,gradient_norm,fold_pixel_accuracy,fold_mean_iou,fold_landable_fpr,fold_person_called_landable"
-        )?;
-    }
+    let head = if path.exists() {
+        ""
+    } else {
+        "epoch,loss,gradient_norm,fold_pixel_accuracy,fold_mean_iou,fold_landable_fpr,fold_person_called_landable\n"
+    };
     let fold = scores.map_or_else(
         || ",,,".to_owned(),
         |s| {
@@ -398,7 +412,9 @@ fn report(
             )
         },
     );
-    writeln!(file, "{epoch},{loss:.4},{norm:.3},{fold}")?;
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut f| writeln!(f, "{head}{epoch},{loss:.4},{norm:.3},{fold}"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
     log::info!(
         "epoch {epoch}: loss {loss:.4}, {seconds:.1} s an epoch, {:.0} min left{}",
         left / 60.0,
