@@ -356,10 +356,10 @@ def acceptance(args, steps, shell, flight):
         shell(f"echo 0 > {adapter}/authorized")
         until("loss", 60, lambda: "No such" in shell("ls /dev/serial/by-id", check=False))
         until("word of it", 60, lambda: re.search(r"serial:.*again", journal()))
+        silent = until("silence", 60, lambda: re.search(r"ArduPilot silent for \d+ s", status(shell)["StatusText"]))
         shell(f"echo 1 > {adapter}/authorized")
-        # The status goes on naming the autopilot that was heard last: the log says that the port is open again.
-        until("port again", 120, lambda: [line for line in journal().splitlines() if "serial:" in line][-1].endswith("open"))
-        return f"came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
+        until("autopilot again", 120, lambda: re.search(r"ArduPilot \w+ (dis)?armed", status(shell)["StatusText"]))
+        return f"{silent.group(0)}; came back; the same process: {before['MainPID'] == status(shell)['MainPID']}"
 
     steps("the serial cable is pulled and put back", unplugged)
 

@@ -1,5 +1,7 @@
 //! How it is going, at one tick: what the watchdog tells the log.
 
+use std::time::Duration;
+
 use super::super::schedule::DISARMED_MAX_AGE;
 use super::control::is_idle;
 use super::counts::CountsReport;
@@ -8,6 +10,11 @@ use crate::autopilot::supervisor::{Health, Phase, Reason, Refusal, Tally};
 use crate::geometry::{Ned, Vec3};
 use crate::time::MonoTime;
 use crate::vehicle::{AutopilotKind, HeightAboveGround, VehicleMode};
+
+/// A heartbeat comes every second: after three that did not come, the log says that there is silence.
+const SILENT_AFTER: Duration = Duration::from_secs(4);
+/// The age from which on a height is not told any more.
+const HEIGHT_MAX_AGE: Duration = Duration::from_secs(4);
 
 /// What the control thread knew at a tick.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +35,11 @@ pub struct Status {
     pub is_disarmed: bool,
     /// Its last heartbeat.
     pub mode: Option<VehicleMode>,
+    /// How long ago that came.
+    pub silence: Duration,
     /// Where it is, NED, metres.
     pub position: Option<Vec3<Ned>>,
-    /// How high over the ground.
+    /// How high over the ground, unless that is old.
     pub height: Option<HeightAboveGround>,
     /// Wanted messages that flow, and that are wanted.
     pub streams: (usize, usize),
@@ -60,8 +69,9 @@ impl Status {
                     .is_some_and(|mode| !mode.is_armed)
             }),
             mode: state.mode.map(|m| m.value),
+            silence: state.mode.map_or(Duration::ZERO, |m| m.age(now)),
             position: state.kinematics.map(|k| k.value.position),
-            height: state.height.map(|h| h.value),
+            height: state.height.and_then(|h| h.fresh(now, HEIGHT_MAX_AGE).copied()),
             streams: companion.streams_flowing(now),
             frames: (companion.link_counts().frames, companion.sent_counts().0),
             tally: companion.tally(),
@@ -85,6 +95,9 @@ impl Status {
     #[must_use]
     pub fn line(&self, counts: &CountsReport) -> String {
         let autopilot = match (self.kind, self.mode) {
+            (Some(kind), Some(_)) if self.silence > SILENT_AFTER => {
+                format!("{kind:?} silent for {} s", self.silence.as_secs())
+            }
             (Some(kind), Some(m)) => {
                 let armed = if m.is_armed { "armed" } else { "disarmed" };
                 format!("{kind:?} {:?} {armed}", m.mode)

@@ -14,7 +14,7 @@ use crate::autopilot::supervisor::Refusal;
 use crate::camera::Frame;
 use crate::inference::manifest::{Manifest, ModelFiles};
 use crate::inference::{InferenceError, SegmentationMap};
-use crate::vehicle::{Mode, VehicleMode};
+use crate::vehicle::{AutopilotKind, Mode, VehicleMode};
 
 /// Longer than any test lasts.
 const FOR_EVER: Duration = Duration::from_mins(10);
@@ -264,4 +264,28 @@ fn under_pressure_pictures_that_are_looked_at_are_apart_and_the_others_are_count
         assert_eq!(segmented.len(), looks, "{pace:?}");
         assert_eq!(common.counts.eased.get(), 20 - looks as u64);
     }
+}
+
+#[test]
+fn the_log_says_how_long_the_autopilot_has_been_silent() {
+    let (watchdog, _loose) = watchdog();
+    let heard = Status {
+        kind: Some(AutopilotKind::ArduPilot),
+        mode: Some(VehicleMode {
+            mode: Mode::Guided,
+            custom_mode: 4,
+            is_armed: true,
+            is_failsafe: false,
+        }),
+        ..status(&watchdog, Phase::Standby, MonoTime::ZERO)
+    };
+    let line = |s: u64| {
+        let silence = Duration::from_secs(s);
+        Status { silence, ..heard }.line(&watchdog.started.counts.report())
+    };
+    assert!(line(1).contains("ArduPilot Guided armed"), "{}", line(1));
+    assert!(line(12).contains("ArduPilot silent for 12 s"), "{}", line(12));
+    let never = status(&watchdog, Phase::Standby, MonoTime::ZERO);
+    let never = never.line(&watchdog.started.counts.report());
+    assert!(never.contains("no autopilot heard"), "{never}");
 }

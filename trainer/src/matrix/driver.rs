@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::job::{self, State};
 use super::shard::{Shard, chosen};
 use super::{Job, read};
 use crate::cli::MatrixArgs;
+use crate::failure::Working;
 
 /// Does what the command line asks.
 ///
@@ -68,12 +69,13 @@ fn run_all(jobs: &[&Job], program: &Path) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    bail!(
+    let text = format!(
         "{} of {} jobs failed: {}; start the same command again once the cause is mended, finished ones are skipped",
         failed.len(),
         jobs.len(),
         failed.join(", ")
-    )
+    );
+    Err(Working(text).into())
 }
 
 /// What would be done: the calls of the first job in full, then a line a job: its number, where it stands, its name.

@@ -21,6 +21,7 @@ use super::teacher::coarser;
 use crate::cli::TrainArgs;
 use crate::data::augment::Warp;
 use crate::events::Events;
+use crate::failure::Working;
 use crate::parameters::{self, Metadata};
 use crate::run_record::unix_seconds;
 use crate::scores::{Confusion, LandableScores, landable_classes};
@@ -57,7 +58,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<()> {
         let text = panic
             .downcast_ref::<String>()
             .map_or("a panic", String::as_str);
-        Err(anyhow::anyhow!("{text}"))
+        Err(Working(text.to_owned()).into())
     });
     outcome.map_err(|e| advised(e, args.batch))
 }
