@@ -3,7 +3,8 @@
 
     tests/real_worlds.py target/release/alight ../shared/data/semantic_drone val.txt --out out/real_worlds
 
-A picture spans 25 m; flights start 12 to 18 m up over its middle; two flights a picture, one on each autopilot. World files and
+A picture spans 25 m; flights start 12 to 18 m up over its middle; two flights a picture, one on each autopilot. Beyond its border the
+world is grey texture, which looks like pavement and is neither: a fence keeps the vehicle over the picture. World files and
 results go to --out, `summary.json` of all flights too, with 95 % Wilson intervals; pictures and masks are read where they lie.
 Needs Python 3 alone.
 """
@@ -16,6 +17,11 @@ import sys
 
 SIDE_M, WIDTH_PX, HEIGHT_PX = 25.0, 768, 512
 START_M = (12.0, 18.0)
+# Corners of the fence, this far inside the picture's border: a place there has its clearance inside. The simulated origin and, for a
+# few metres, the length of a degree there.
+INSIDE_M = 2.5
+ORIGIN_DEG = (47.397742, 8.545594)
+DEGREE_M = (111_179.0, 75_490.0)
 SURFACES = {
     "unknown": ["unlabeled", "conflicting"],
     "firm": ["paved-area", "gravel", "ar-marker"],
@@ -49,6 +55,15 @@ def world(picture, truth):
     return "\n".join(lines) + "\n"
 
 
+def fence():
+    """The settings' text: may fly over the picture."""
+    east = SIDE_M / 2 - INSIDE_M
+    north = SIDE_M / 2 * HEIGHT_PX / WIDTH_PX - INSIDE_M
+    corner = lambda n, e: [ORIGIN_DEG[0] + n / DEGREE_M[0], ORIGIN_DEG[1] + e / DEGREE_M[1]]
+    corners = [corner(n * north, e * east) for n, e in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
+    return f"[supervisor.fence]\npolygon_deg = {corners}\n"
+
+
 def wilson(count, of, z=1.959964):
     """Count, share and its 95 % interval."""
     if of == 0:
@@ -71,6 +86,9 @@ def main():
     parser.add_argument("--segmenter", default="network")
     args = parser.parse_args()
     flights = []
+    args.out.mkdir(parents=True, exist_ok=True)
+    settings = args.out / "alight.toml"
+    settings.write_text(fence())
     for i, stem in enumerate((args.data / args.list).read_text().split()):
         folder = args.out / stem
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +96,7 @@ def main():
         (folder / "world.toml").write_text(world(at("images", "jpg"), at("masks", "png")))
         command = [args.alight, "sim", "--world", folder / "world.toml", "--flights", str(args.flights)]
         command += ["--seed", str(args.seed + args.flights * i), "--segmenter", args.segmenter, "--out", folder]
+        command += ["--config", settings]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{stem}: {done.stderr}")

@@ -50,8 +50,6 @@ quota_mb = 20
 MODEL = """\
 [model]
 file = "/opt/network/landing.onnx"
-[landing.hazard]
-landable_threshold = 0.5
 """
 # An emulated processor stamps pictures late, so that still ground seems to move, and answers late, so that its word is stale: more is let
 # pass than anybody should in the air.

@@ -71,7 +71,9 @@ impl Status {
             mode: state.mode.map(|m| m.value),
             silence: state.mode.map_or(Duration::ZERO, |m| m.age(now)),
             position: state.kinematics.map(|k| k.value.position),
-            height: state.height.and_then(|h| h.fresh(now, HEIGHT_MAX_AGE).copied()),
+            height: state
+                .height
+                .and_then(|h| h.fresh(now, HEIGHT_MAX_AGE).copied()),
             streams: companion.streams_flowing(now),
             frames: (companion.link_counts().frames, companion.sent_counts().0),
             tally: companion.tally(),

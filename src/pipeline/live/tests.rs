@@ -284,7 +284,11 @@ fn the_log_says_how_long_the_autopilot_has_been_silent() {
         Status { silence, ..heard }.line(&watchdog.started.counts.report())
     };
     assert!(line(1).contains("ArduPilot Guided armed"), "{}", line(1));
-    assert!(line(12).contains("ArduPilot silent for 12 s"), "{}", line(12));
+    assert!(
+        line(12).contains("ArduPilot silent for 12 s"),
+        "{}",
+        line(12)
+    );
     let never = status(&watchdog, Phase::Standby, MonoTime::ZERO);
     let never = never.line(&watchdog.started.counts.report());
     assert!(never.contains("no autopilot heard"), "{never}");
