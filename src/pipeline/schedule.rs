@@ -57,6 +57,8 @@ pub const CAMERA_DEADLINE: Duration = Duration::from_secs(3);
 pub const INFERENCE_DEADLINE: Duration = Duration::from_secs(3);
 /// A landing stage that decides nothing for longer is broken.
 pub const LANDING_DEADLINE: Duration = Duration::from_millis(3500);
+/// With so many cores the network has the last one for itself.
+pub const NETWORK_CORE_FROM: usize = 4;
 /// A link that takes no bytes for longer is broken.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 /// A control thread that is silent for longer hangs: the process ends.

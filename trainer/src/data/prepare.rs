@@ -112,22 +112,22 @@ impl Pairs {
 
     /// The stems of all pictures, sorted.
     fn all(&self) -> Result<Vec<String>> {
-        let folder = std::fs::read_dir(&self.images)
-            .with_context(|| format!("cannot read {}", self.images.display()))?;
-        let files = folder.filter_map(|f| Some(f.ok()?.path()));
-        let pictures = files.filter(|f| {
-            let end = f.extension().and_then(std::ffi::OsStr::to_str);
-            end.is_some_and(|e| PICTURES.contains(&e))
-        });
-        let mut stems: Vec<String> = pictures
-            .filter_map(|f| Some(f.file_stem()?.to_str()?.to_owned()))
-            .collect();
-        stems.sort();
+        let stems = stems_in(&self.images, &PICTURES)?;
         ensure!(
             !stems.is_empty(),
             "empty split: no picture in {}",
             self.images.display()
         );
+        Ok(stems)
+    }
+
+    /// Masks without a picture, sorted; none where a list says what is wanted.
+    fn masks_alone(&self) -> Result<Vec<String>> {
+        if self.list.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut stems = stems_in(&self.masks, &["png"])?;
+        stems.retain(|s| self.image(s).is_none());
         Ok(stems)
     }
 
@@ -168,12 +168,46 @@ impl Pairs {
     }
 }
 
-/// Reduces the listed pairs into a cache. All are read before anything is refused, so that one run names every bad sample.
+/// The stems of the files in a folder that end so, sorted; hidden ones are none.
+fn stems_in(folder: &Path, ends: &[&str]) -> Result<Vec<String>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let files = entries.filter_map(|f| Some(f.ok()?.path()));
+    let wanted = files.filter(|f| {
+        let end = f.extension().and_then(std::ffi::OsStr::to_str);
+        end.is_some_and(|e| ends.contains(&e))
+    });
+    let mut stems: Vec<String> = wanted
+        .filter_map(|f| Some(f.file_stem()?.to_str()?.to_owned()))
+        .filter(|s| !s.starts_with('.'))
+        .collect();
+    stems.sort();
+    Ok(stems)
+}
+
+/// The first few, and how many more.
+fn first_few(names: &[String]) -> String {
+    let named = names.iter().take(LISTED).cloned().collect::<Vec<_>>();
+    match names.len() - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// Reduces the listed pairs into a cache. Masks without a picture are named and left out. All are read before anything is refused, so that one run names every bad sample.
 ///
 /// # Errors
 /// When any sample is bad: the log names each, the message counts them and names the first few. When the disk refuses. An older cache stays.
 pub fn prepare_pairs(pairs: &Pairs, folder: &Path, size: (u32, u32), classes: u8) -> Result<usize> {
     let stems = pairs.stems()?;
+    let alone = pairs.masks_alone()?;
+    if !alone.is_empty() {
+        let names = first_few(&alone);
+        log::warn!(
+            "{} masks have no picture and are left out: {names}",
+            alone.len()
+        );
+    }
     let source = format!("{} pairs of {}", stems.len(), pairs.words());
     let mut writer = CacheWriter::create(folder, size, classes, &source)?;
     let mut bad = Vec::new();
@@ -292,6 +326,23 @@ mod tests {
                 && text.contains("b: the mask is (8, 8)")
         );
         assert!(text.contains("lost: no picture"), "{text}");
+    }
+
+    #[test]
+    fn masks_without_a_picture_are_named_unless_a_list_says_what_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pairs = pairs(folder.path());
+        for stem in ["._a", "x", "d"] {
+            let mask = pairs.masks.join(format!("{stem}.png"));
+            GrayImage::new(24, 16).save(mask).unwrap();
+        }
+        assert!(pairs.masks_alone().unwrap().is_empty());
+        pairs.list = None;
+        assert_eq!(pairs.masks_alone().unwrap(), ["d", "x"]);
+        assert_eq!(pairs.stems().unwrap(), ["a", "b", "c"]);
+        let names: Vec<String> = (0..10).map(|i| i.to_string()).collect();
+        assert_eq!(first_few(&names), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
+        assert_eq!(first_few(&names[..2]), "0, 1");
     }
 
     #[test]
