@@ -19,7 +19,7 @@ SIDE_M, WIDTH_PX, HEIGHT_PX = 25.0, 768, 512
 START_M = (12.0, 18.0)
 # Corners of the fence, this far inside the picture's border: a place there has its clearance inside. The simulated origin and, for a
 # few metres, the length of a degree there.
-INSIDE_M = 2.5
+INSIDE_M = 1.3
 ORIGIN_DEG = (47.397742, 8.545594)
 DEGREE_M = (111_179.0, 75_490.0)
 SURFACES = {

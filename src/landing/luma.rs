@@ -63,6 +63,30 @@ impl Luma {
         }
     }
 
+    /// Makes it the smoothed version of another, by 1 2 1 along both sides: what is finer than its pixels does not flicker in it when the
+    /// camera moves by a part of one.
+    pub(super) fn smooth_from(&mut self, sharp: &Self) {
+        self.levels.clear();
+        (self.width, self.height, self.scale) = (sharp.width, sharp.height, sharp.scale);
+        let row = |y: usize| {
+            let first = y.min(self.height.saturating_sub(1)) * self.width;
+            sharp.levels.get(first..first + self.width).unwrap_or(&[])
+        };
+        for y in 0..self.height {
+            let rows = row(y.saturating_sub(1)).iter().zip(row(y)).zip(row(y + 1));
+            let mut columns = rows.map(|((a, b), c)| a + 2.0 * b + c);
+            let Some(first) = columns.next() else {
+                continue;
+            };
+            let (mut left, mut middle) = (first, first);
+            for right in columns {
+                self.levels.push((left + 2.0 * middle + right) / 16.0);
+                (left, middle) = (middle, right);
+            }
+            self.levels.push((left + 3.0 * middle) / 16.0);
+        }
+    }
+
     pub(super) fn levels(&self) -> &[f32] {
         &self.levels
     }
@@ -107,6 +131,31 @@ fn grey(rgb: &[u8]) -> f32 {
 mod tests {
     use super::*;
     use image::Rgb;
+
+    #[test]
+    fn smoothing_spreads_a_point_and_keeps_what_is_flat() {
+        let mut sharp = Luma::new();
+        sharp.fill_from(&RgbImage::from_fn(5, 4, |x, y| {
+            Rgb([if (x, y) == (2, 1) { 160 } else { 0 }; 3])
+        }));
+        let mut smooth = Luma::new();
+        smooth.smooth_from(&sharp);
+        assert_eq!((smooth.width, smooth.height), (5, 4));
+        let at = |x, y| smooth.at(x, y).unwrap().round();
+        assert_eq!(
+            (at(2, 1), at(1, 1), at(3, 0), at(4, 1)),
+            (40.0, 20.0, 10.0, 0.0)
+        );
+        for (w, h) in [(1, 1), (1, 3), (3, 1), (7, 5)] {
+            sharp.fill_from(&RgbImage::from_pixel(w, h, Rgb([100; 3])));
+            smooth.smooth_from(&sharp);
+            assert_eq!(smooth.levels().len(), (w * h) as usize);
+            assert!(smooth.levels().iter().all(|v| (v - 100.0).abs() < 0.01));
+        }
+        sharp.fill_from(&RgbImage::new(0, 0));
+        smooth.smooth_from(&sharp);
+        assert!(smooth.levels().is_empty());
+    }
 
     fn ramp(w: u32, h: u32) -> RgbImage {
         RgbImage::from_fn(w, h, |x, _| {

@@ -44,6 +44,9 @@ pub(super) struct Monitor {
     config: MonitorConfig,
     now: Luma,
     before: Luma,
+    /// Both smoothed: what motion is looked for in.
+    smooth: Luma,
+    smooth_before: Luma,
     /// How the frame before looked at the ground, and when.
     view_before: Option<(View, MonoTime)>,
     /// What speaks against the whole frame.
@@ -58,6 +61,8 @@ impl Monitor {
             config: config.clone(),
             now: Luma::new(),
             before: Luma::new(),
+            smooth: Luma::new(),
+            smooth_before: Luma::new(),
             view_before: None,
             frame: MonitorReasons::default(),
             mean_gradient: 0.0,
@@ -73,7 +78,9 @@ impl Monitor {
     /// Takes in a picture and judges it as a whole. [`Self::finish_frame`] ends the frame.
     pub(super) fn begin_frame(&mut self, picture: &RgbImage, at: MonoTime) {
         std::mem::swap(&mut self.now, &mut self.before);
+        std::mem::swap(&mut self.smooth, &mut self.smooth_before);
         self.now.fill_from(picture);
+        self.smooth.smooth_from(&self.now);
         self.frame = self.health();
         let age = self
             .view_before

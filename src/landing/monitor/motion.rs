@@ -2,7 +2,8 @@
 //!
 //! The picture before is laid under this one by the two poses. Poses jitter by centimetres: close to the ground that is
 //! several pixels, and every edge would seem to move. So the remaining shift is searched first, no farther than the
-//! jitter explains, and what still does not fit has moved.
+//! jitter explains, and what still does not fit has moved. Real ground has detail as fine as the small picture's pixels, which
+//! changes with every part of a pixel that the camera moves: the pictures are smoothed before.
 
 use super::{Monitor, Patch};
 use crate::geometry::{Pixel, View};
@@ -63,20 +64,17 @@ impl Monitor {
             let ground = view.ground_from_pixel(Self::source(&self.now, x, y))?;
             let then = before.pixel_from_ground(ground)?;
             Some(Pair {
-                level: self.now.at(x, y)?,
+                level: self.smooth.at(x, y)?,
                 x: then.x / self.before.scale,
                 y: then.y / self.before.scale,
             })
         };
         let fit = self.fit((centre, NEAR * radius), farthest, &pair)?;
-        let differs = |p: Pair, x: usize, y: usize| {
-            let slack = 1.5 * self.now.gradient(x, y);
-            self.differs((p, (0.0, 0.0)), &fit, slack)
-        };
-        let moved = |x: usize, y: usize| differs(pair(x, y)?, x, y);
-        // Further off a turn that the poses do not tell of shifts the picture: what has not moved fits nearby.
-        let is_gone = |x: usize, y: usize| {
-            pair(x, y).is_some_and(|p| differs(p, x, y) == Some(true) && !self.fits_nearby(p, &fit))
+        // A turn that the poses do not tell of shifts the picture further off: what has not moved fits nearby.
+        let moved = |x: usize, y: usize| {
+            let (p, slack) = (pair(x, y)?, 1.5 * self.smooth.gradient(x, y));
+            let differs = self.differs((p, (0.0, 0.0)), &fit, slack)?;
+            Some(differs && !self.fits_nearby(p, &fit))
         };
         if self.moved_share((centre, NEAR * radius), &moved) > self.config.motion_share {
             return Some(MonitorReason::Motion);
@@ -97,7 +95,7 @@ impl Monitor {
             let px = Self::source(&self.now, x, y);
             let (right, down) = (px.x - centre.x, px.y - centre.y);
             let is_beside = right * right + down * down <= beside * beside;
-            if is_gone(x, y) && (is_beside || open.is_at(px)) {
+            if moved(x, y) == Some(true) && (is_beside || open.is_at(px)) {
                 all_m2 += place_m2;
                 beside_m2 += if is_beside { place_m2 } else { 0.0 };
             }
@@ -112,14 +110,15 @@ impl Monitor {
     /// Whether a place differs from the picture before, so far off, by more than the slack explains; `None` out of it.
     fn differs(&self, (p, (dx, dy)): (Pair, (f64, f64)), fit: &Fit, slack: f32) -> Option<bool> {
         let (x, y) = (p.x + fit.shift.0 + dx, p.y + fit.shift.1 + dy);
-        let old = self.before.sample(x, y)?;
+        let old = self.smooth_before.sample(x, y)?;
         let beyond = (p.level - old - fit.offset).abs() - slack;
         Some(f64::from(beyond) > self.config.motion_level)
     }
 
-    /// Whether the picture before looks like it no more than a pixel off.
+    /// Whether the picture before looks like it no more than one and a half pixels off: half a degree of yaw at the rim of what is looked
+    /// at.
     fn fits_nearby(&self, p: Pair, fit: &Fit) -> bool {
-        let near = [-1.0, 0.0, 1.0];
+        let near = [0.0, -0.5, 0.5, -1.0, 1.0, -1.5, 1.5];
         let mut offsets = near.iter().flat_map(|dx| near.map(|dy| (*dx, dy)));
         offsets.any(|off| self.differs((p, off), fit, 0.0) == Some(false))
     }
@@ -168,14 +167,23 @@ impl Monitor {
         let still = (0.0, 0.0);
         let (variance, mut offset) = self.misfit(pairs, still)?;
         let (mut best, mut shift) = (BETTER * variance, still);
+        let mut attempt = |tried: (f64, f64)| {
+            if let Some((misfit, mean)) = self.misfit(pairs, tried)
+                && misfit < best
+            {
+                (best, shift, offset) = (misfit, tried, mean);
+            }
+            shift
+        };
+        let mut whole = still;
         for dx in -farthest..=farthest {
             for dy in -farthest..=farthest {
-                let tried = (f64::from(dx), f64::from(dy));
-                if let Some((misfit, mean)) = self.misfit(pairs, tried)
-                    && misfit < best
-                {
-                    (best, shift, offset) = (misfit, tried, mean);
-                }
+                whole = attempt((f64::from(dx), f64::from(dy)));
+            }
+        }
+        for dx in [-0.5, 0.0, 0.5] {
+            for dy in [-0.5, 0.0, 0.5] {
+                attempt((whole.0 + dx, whole.1 + dy));
             }
         }
         Some(Fit { shift, offset })
@@ -185,7 +193,7 @@ impl Monitor {
     fn misfit(&self, pairs: &[Pair], (dx, dy): (f64, f64)) -> Option<(f32, f32)> {
         let (mut sum, mut squares, mut count) = (0.0_f32, 0.0_f32, 0_usize);
         for p in pairs {
-            if let Some(old) = self.before.sample(p.x + dx, p.y + dy) {
+            if let Some(old) = self.smooth_before.sample(p.x + dx, p.y + dy) {
                 let d = p.level - old;
                 sum += d;
                 squares += d * d;

@@ -167,12 +167,14 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_to_the_cores_that_it_is_given() {
-        let seen = std::thread::spawn(|| {
+        let pinned = || {
             let last = usable()?.split_off(usable()?.len() - 1);
             keep_to(&last)?;
             Ok::<_, String>((usable()?, last))
-        });
-        let (kept, last) = seen.join().unwrap().unwrap();
+        };
+        // On a thread of its own: the others of this process keep theirs.
+        let thread = std::thread::Builder::new().name("pinned".to_owned());
+        let (kept, last) = thread.spawn(pinned).unwrap().join().unwrap().unwrap();
         assert_eq!(kept, last);
         assert!(keep_to(&[CpuSet::count()]).is_err());
         assert!(keep_to(&[]).is_err(), "the system refuses no core at all");

@@ -281,7 +281,7 @@ fn the_log_says_how_long_the_autopilot_has_been_silent() {
     };
     let line = |s: u64| {
         let silence = Duration::from_secs(s);
-        Status { silence, ..heard }.line(&watchdog.started.counts.report())
+        Status { silence, ..heard }.line(&watchdog.started.common.counts.report())
     };
     assert!(line(1).contains("ArduPilot Guided armed"), "{}", line(1));
     assert!(
@@ -290,6 +290,6 @@ fn the_log_says_how_long_the_autopilot_has_been_silent() {
         line(12)
     );
     let never = status(&watchdog, Phase::Standby, MonoTime::ZERO);
-    let never = never.line(&watchdog.started.counts.report());
+    let never = never.line(&watchdog.started.common.counts.report());
     assert!(never.contains("no autopilot heard"), "{never}");
 }
