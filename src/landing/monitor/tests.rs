@@ -249,6 +249,30 @@ fn centimetres_of_jitter_between_the_poses_are_no_motion() {
     assert_eq!(far, only(MonitorReason::Motion));
 }
 
+/// Detail as fine as the pixels, moved by half a pixel east; with somebody in it or not.
+#[rstest]
+#[case::still(None, &[])]
+#[case::walker(Some(38), &[MonitorReason::Motion])]
+fn fine_detail_that_moves_by_half_a_pixel_is_no_motion(
+    #[case] walker_px: Option<u32>,
+    #[case] expected: &[MonitorReason],
+) {
+    let detail = |x: u32, y: u32| {
+        let h =
+            (x.wrapping_mul(0x9E37_79B9) ^ y.wrapping_mul(0x85EB_CA6B)).wrapping_mul(0xC2B2_AE35);
+        40 + (h >> 25) as u8
+    };
+    let before = RgbImage::from_fn(320, 200, |x, y| Rgb([detail(x, y); 3]));
+    let now = RgbImage::from_fn(320, 200, |x, y| {
+        if walker_px.is_some_and(|east| x.abs_diff(160 + east) < 5 && y.abs_diff(100) < 4) {
+            return Rgb([240; 3]);
+        }
+        Rgb([detail(x, y).midpoint(detail(x + 1, y)); 3])
+    });
+    let found = judge(&before, &now, 0.0, &patch());
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn an_old_picture_or_one_without_overlap_is_not_compared() {
     let (before, now) = (noise(90, 20, 1), with_middle(1, 6.0, |_, _| 220));
