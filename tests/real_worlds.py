@@ -71,7 +71,7 @@ def wilson(count, of, z=1.959964):
     p, d = count / of, 1 + z * z / of
     middle = (p + z * z / (2 * of)) / d
     half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / d
-    return {"count": count, "of": of, "share": round(p, 4), "low": round(middle - half, 4), "high": round(middle + half, 4)}
+    return {"count": count, "of": of, "share": round(p, 4), "low": round(max(0.0, middle - half), 4), "high": round(middle + half, 4)}
 
 
 def main():

@@ -24,6 +24,8 @@ pub const CONTROL_PRIORITY: u8 = 40;
 pub const LINK_PRIORITY: u8 = 35;
 /// Of the camera: it only takes and stamps.
 pub const CAMERA_PRIORITY: u8 = 30;
+/// With so many cores the network has the last one for itself.
+pub const NETWORK_CORE_FROM: usize = 4;
 
 /// The supervisor is stepped at least this often.
 pub const CONTROL_TICK: Duration = Duration::from_millis(50);
@@ -57,8 +59,6 @@ pub const CAMERA_DEADLINE: Duration = Duration::from_secs(3);
 pub const INFERENCE_DEADLINE: Duration = Duration::from_secs(3);
 /// A landing stage that decides nothing for longer is broken.
 pub const LANDING_DEADLINE: Duration = Duration::from_millis(3500);
-/// With so many cores the network has the last one for itself.
-pub const NETWORK_CORE_FROM: usize = 4;
 /// A link that takes no bytes for longer is broken.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 /// A control thread that is silent for longer hangs: the process ends.
@@ -95,5 +95,7 @@ pub const LEAST_INTERVAL: Duration = Duration::from_millis(500);
 pub const REMARKS: usize = 4;
 /// Settings are read again only while the newest heartbeat is no older than this, and shows the motors off.
 pub const DISARMED_MAX_AGE: Duration = Duration::from_secs(3);
+/// A heartbeat comes every second: after three that did not come the log says that there is silence, and no height that is older.
+pub const SILENT_AFTER: Duration = Duration::from_secs(4);
 /// Time between two lines in the log that say how it is going.
 pub const STATUS_PERIOD: Duration = Duration::from_secs(5);

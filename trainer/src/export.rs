@@ -258,6 +258,20 @@ pub fn save(files: &ModelFiles, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A model of initial parameters, for tests.
+#[cfg(test)]
+pub(crate) fn untaught(graph: &Graph, seed: u64) -> ModelFiles {
+    let training = Training {
+        data: "drawn".into(),
+        split: "none".into(),
+        seed: 1,
+        epochs: 0,
+        licence: "Apache-2.0".into(),
+    };
+    let values = crate::initial::initial(graph, seed).unwrap();
+    model(graph, &values, &training).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,10 +4,16 @@
 use prost::Message as _;
 use thiserror::Error;
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
 
+mod pieces;
 mod rounded;
 
-use crate::graph::{Conv, Graph, GraphError, Node, Op, Padding, Pool, Shape};
+use self::pieces::{
+    bilinear_attributes, conv_attributes, int, le_bytes, nearest_attributes, pool_attributes,
+    tensor, text, value_info,
+};
+use crate::graph::{Conv, Graph, GraphError, Node, Op, Pool, Shape};
 use crate::parameters::{Parameter, Parameters};
 
 /// The ONNX operator set: 13 is the first with per-axis `DequantizeLinear`.
@@ -531,114 +537,6 @@ impl Writer<'_> {
                 .push(tensor(&name, &[4], DataType::Float, bytes));
         }
         name
-    }
-}
-
-use pb::tensor_proto::DataType;
-
-fn bilinear_attributes() -> Vec<pb::AttributeProto> {
-    vec![
-        text("mode", "linear"),
-        text("coordinate_transformation_mode", "half_pixel"),
-    ]
-}
-
-fn nearest_attributes() -> Vec<pb::AttributeProto> {
-    vec![
-        text("mode", "nearest"),
-        text("coordinate_transformation_mode", "asymmetric"),
-        text("nearest_mode", "floor"),
-    ]
-}
-
-fn conv_attributes(c: &Conv, input: Shape) -> Vec<pb::AttributeProto> {
-    let mut attributes = window_attributes((c.kernel, c.window()), c.stride, c.padding, input);
-    attributes.push(int("group", c.groups));
-    if c.dilation != 1 {
-        attributes.push(ints("dilations", &[c.dilation, c.dilation]));
-    }
-    attributes
-}
-
-fn pool_attributes(p: &Pool, input: Shape) -> Vec<pb::AttributeProto> {
-    window_attributes((p.kernel, p.kernel), p.stride, p.padding, input)
-}
-
-/// Kernel, step and padding of a window on a tensor of shape `input`.
-fn window_attributes(
-    (kernel, window): (usize, usize),
-    stride: usize,
-    padding: Padding,
-    input: Shape,
-) -> Vec<pb::AttributeProto> {
-    let (top, bottom) = padding.of(input.height, window, stride);
-    let (left, right) = padding.of(input.width, window, stride);
-    vec![
-        ints("kernel_shape", &[kernel, kernel]),
-        ints("strides", &[stride, stride]),
-        ints("pads", &[top, left, bottom, right]),
-    ]
-}
-
-fn le_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-fn tensor(name: &str, shape: &[usize], kind: DataType, raw_data: Vec<u8>) -> pb::TensorProto {
-    pb::TensorProto {
-        name: name.to_owned(),
-        dims: shape.iter().map(|&d| d as i64).collect(),
-        data_type: kind as i32,
-        raw_data,
-        ..Default::default()
-    }
-}
-
-fn int(name: &str, value: usize) -> pb::AttributeProto {
-    pb::AttributeProto {
-        name: name.to_owned(),
-        r#type: pb::attribute_proto::AttributeType::Int as i32,
-        i: value as i64,
-        ..Default::default()
-    }
-}
-
-fn ints(name: &str, values: &[usize]) -> pb::AttributeProto {
-    pb::AttributeProto {
-        name: name.to_owned(),
-        r#type: pb::attribute_proto::AttributeType::Ints as i32,
-        ints: values.iter().map(|&v| v as i64).collect(),
-        ..Default::default()
-    }
-}
-
-fn text(name: &str, value: &str) -> pb::AttributeProto {
-    pb::AttributeProto {
-        name: name.to_owned(),
-        r#type: pb::attribute_proto::AttributeType::String as i32,
-        s: value.as_bytes().to_vec(),
-        ..Default::default()
-    }
-}
-
-fn value_info(name: &str, shape: Shape) -> pb::ValueInfoProto {
-    use pb::tensor_shape_proto::{Dimension, dimension};
-    let dims = [1, shape.channels, shape.height, shape.width];
-    let dim = dims.map(|d| Dimension {
-        value: Some(dimension::Value::DimValue(d as i64)),
-        ..Default::default()
-    });
-    let kind = pb::type_proto::Tensor {
-        elem_type: DataType::Float as i32,
-        shape: Some(pb::TensorShapeProto { dim: dim.to_vec() }),
-    };
-    pb::ValueInfoProto {
-        name: name.to_owned(),
-        r#type: Some(pb::TypeProto {
-            value: Some(pb::type_proto::Value::TensorType(kind)),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }
 

@@ -7,7 +7,7 @@ use tract_onnx::prelude::{
     Framework as _, InferenceModelExt as _, IntoRunnable as _, Tensor, tvec,
 };
 
-use crate::graph::ParameterKind;
+use crate::graph::{Padding, ParameterKind};
 
 /// A picture's values with their shape.
 struct Plane {

@@ -86,22 +86,14 @@ fn coloured((w, h): (u32, u32), classes: &[u8]) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::initial::initial;
+    use crate::export::untaught;
     use crate::networks::Network;
-    use alight::inference::manifest::Training;
     use image::{GrayImage, Luma};
 
     #[test]
     fn the_worst_come_first_with_three_parts_each() {
         let graph = Network::Unet(4).graph(16, 32, 24).unwrap();
-        let training = Training {
-            data: "drawn".into(),
-            split: "none".into(),
-            seed: 1,
-            epochs: 0,
-            licence: "Apache-2.0".into(),
-        };
-        let files = crate::export::model(&graph, &initial(&graph, 1).unwrap(), &training).unwrap();
+        let files = untaught(&graph, 1);
         let pairs = || {
             (0..8_u8).map(|i| {
                 let picture = RgbImage::from_pixel(64, 32, Rgb([30 * i; 3]));

@@ -49,7 +49,7 @@ struct Fit {
 }
 
 impl Monitor {
-    /// What of the picture before, seen from here, does not fit by more than a shift of a pixel has moved: in or beside the
+    /// What of the picture before, seen from here, fits nowhere within one and a half pixels has moved: in or beside the
     /// disc, or around it.
     pub(super) fn motion(
         &self,
@@ -118,9 +118,7 @@ impl Monitor {
     /// Whether the picture before looks like it no more than one and a half pixels off: half a degree of yaw at the rim of what is looked
     /// at.
     fn fits_nearby(&self, p: Pair, fit: &Fit) -> bool {
-        let near = [0.0, -0.5, 0.5, -1.0, 1.0, -1.5, 1.5];
-        let mut offsets = near.iter().flat_map(|dx| near.map(|dy| (*dx, dy)));
-        offsets.any(|off| self.differs((p, off), fit, 0.0) == Some(false))
+        shifts((0.0, 0.0), 3, 0.5).any(|off| self.differs((p, off), fit, 0.0) == Some(false))
     }
 
     /// Share of a disc's pixels that moved; 0 when less than half of them can be compared.
@@ -167,23 +165,13 @@ impl Monitor {
         let still = (0.0, 0.0);
         let (variance, mut offset) = self.misfit(pairs, still)?;
         let (mut best, mut shift) = (BETTER * variance, still);
-        let mut attempt = |tried: (f64, f64)| {
-            if let Some((misfit, mean)) = self.misfit(pairs, tried)
-                && misfit < best
-            {
-                (best, shift, offset) = (misfit, tried, mean);
-            }
-            shift
-        };
-        let mut whole = still;
-        for dx in -farthest..=farthest {
-            for dy in -farthest..=farthest {
-                whole = attempt((f64::from(dx), f64::from(dy)));
-            }
-        }
-        for dx in [-0.5, 0.0, 0.5] {
-            for dy in [-0.5, 0.0, 0.5] {
-                attempt((whole.0 + dx, whole.1 + dy));
+        for (reach, step) in [(farthest, 1.0), (1, 0.5)] {
+            for tried in shifts(shift, reach, step) {
+                if let Some((misfit, mean)) = self.misfit(pairs, tried)
+                    && misfit < best
+                {
+                    (best, shift, offset) = (misfit, tried, mean);
+                }
             }
         }
         Some(Fit { shift, offset })
@@ -240,6 +228,14 @@ impl<'a> Open<'a> {
             .surfaces_at(x as usize, y as usize)
             .is_some_and(|p| LOW.iter().filter_map(|s| p.get(*s as usize)).sum::<f32>() >= OPEN)
     }
+}
+
+/// Shifts around one, so many steps to each side, row by row of a square.
+fn shifts(around: (f64, f64), reach: i32, step: f64) -> impl Iterator<Item = (f64, f64)> {
+    let along = move |at: f64, i: i32| at + step * f64::from(i);
+    (-reach..=reach).flat_map(move |dx| {
+        (-reach..=reach).map(move |dy| (along(around.0, dx), along(around.1, dy)))
+    })
 }
 
 /// How many pixels of the small picture the poses' jitter explains; `None` when it is more than can be searched.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::schedule::DISARMED_MAX_AGE;
+use super::super::schedule::{DISARMED_MAX_AGE, SILENT_AFTER};
 use super::control::is_idle;
 use super::counts::CountsReport;
 use crate::autopilot::companion::Companion;
@@ -10,11 +10,6 @@ use crate::autopilot::supervisor::{Health, Phase, Reason, Refusal, Tally};
 use crate::geometry::{Ned, Vec3};
 use crate::time::MonoTime;
 use crate::vehicle::{AutopilotKind, HeightAboveGround, VehicleMode};
-
-/// A heartbeat comes every second: after three that did not come, the log says that there is silence.
-const SILENT_AFTER: Duration = Duration::from_secs(4);
-/// The age from which on a height is not told any more.
-const HEIGHT_MAX_AGE: Duration = Duration::from_secs(4);
 
 /// What the control thread knew at a tick.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +68,7 @@ impl Status {
             position: state.kinematics.map(|k| k.value.position),
             height: state
                 .height
-                .and_then(|h| h.fresh(now, HEIGHT_MAX_AGE).copied()),
+                .and_then(|h| h.fresh(now, SILENT_AFTER).copied()),
             streams: companion.streams_flowing(now),
             frames: (companion.link_counts().frames, companion.sent_counts().0),
             tally: companion.tally(),

@@ -313,9 +313,7 @@ mod tests {
     fn a_cache_that_is_given_up_leaves_the_older_one() {
         let folder = tempfile::tempdir().unwrap();
         let (picture, mask) = pair(12, 8);
-        let mut writer = CacheWriter::create(folder.path(), (12, 8), 4, "first").unwrap();
-        writer.push("a", &picture, &mask).unwrap();
-        writer.finish().unwrap();
+        put_first(folder.path(), &picture, &mask);
         let mut writer = CacheWriter::create(folder.path(), (12, 8), 4, "second").unwrap();
         writer.push("b", &mirrored(&picture), &mask).unwrap();
         drop(writer);
@@ -343,6 +341,13 @@ mod tests {
         assert_eq!(files, 3, "nothing beside the cache");
     }
 
+    /// A cache of one sample, as large as it is.
+    fn put_first(folder: &Path, picture: &RgbImage, mask: &GrayImage) {
+        let mut writer = CacheWriter::create(folder, picture.dimensions(), 4, "first").unwrap();
+        writer.push("a", picture, mask).unwrap();
+        writer.finish().unwrap();
+    }
+
     fn mirrored(picture: &RgbImage) -> RgbImage {
         image::imageops::flip_horizontal(picture)
     }
@@ -353,9 +358,7 @@ mod tests {
     fn a_full_disk_is_named_and_the_older_cache_stays() {
         let folder = tempfile::tempdir().unwrap();
         let (picture, mask) = pair(120, 80);
-        let mut writer = CacheWriter::create(folder.path(), (120, 80), 4, "first").unwrap();
-        writer.push("a", &picture, &mask).unwrap();
-        writer.finish().unwrap();
+        put_first(folder.path(), &picture, &mask);
         let full = folder.path().join("pictures.partial");
         std::os::unix::fs::symlink("/dev/full", &full).unwrap();
         let mut writer = CacheWriter::create(folder.path(), (120, 80), 4, "second").unwrap();

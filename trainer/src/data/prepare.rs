@@ -194,7 +194,8 @@ fn first_few(names: &[String]) -> String {
     }
 }
 
-/// Reduces the listed pairs into a cache. Masks without a picture are named and left out. All are read before anything is refused, so that one run names every bad sample.
+/// Reduces the listed pairs into a cache. Masks without a picture are named and left out. All are read before anything is refused, so that
+/// one run names every bad sample.
 ///
 /// # Errors
 /// When any sample is bad: the log names each, the message counts them and names the first few. When the disk refuses. An older cache stays.

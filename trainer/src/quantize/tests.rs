@@ -206,19 +206,11 @@ fn integer_convolutions_compute_what_their_integers_say() {
 #[test]
 fn what_loses_too_much_is_not_written() {
     use crate::data::cache::CacheWriter;
-    use alight::inference::manifest::Training;
     use image::{GrayImage, Luma, Rgb, RgbImage};
 
     let folder = tempfile::tempdir().unwrap();
     let graph = crate::networks::Network::Unet(4).graph(16, 32, 24).unwrap();
-    let training = Training {
-        data: "drawn".into(),
-        split: "none".into(),
-        seed: 1,
-        epochs: 0,
-        licence: "Apache-2.0".into(),
-    };
-    let files = crate::export::model(&graph, &initial(&graph, 5).unwrap(), &training).unwrap();
+    let files = crate::export::untaught(&graph, 5);
     crate::export::save(&files, folder.path()).unwrap();
     let cache = folder.path().join("cache");
     let mut writer = CacheWriter::create(&cache, (64, 32), 24, "test").unwrap();

@@ -281,7 +281,7 @@ fn train_epoch(
         let step = run.optimizer.step;
         ensure!(
             value.is_finite(),
-            crate::failure::Working(format!(
+            Working(format!(
                 "the loss is {value} at step {step} (epoch {}); {}",
                 epoch + 1,
                 what_is_left(&args.run)
