@@ -1,23 +1,17 @@
 //! Picture -> the network's input tensor. Trainer and runtime use this one code.
 
+use fast_image_resize as fir;
 use image::RgbImage;
-use resize::{Pixel, Resizer, Type, formats};
-use rgb::{FromSlice as _, RGB8};
 
 use super::InferenceError;
 use super::manifest::{ColourOrder, InputSpec};
 
-/// Coefficients and buffers for pictures of one size.
-type Rgb8Resizer = Resizer<formats::Rgb<u8, u8>>;
-
-/// Stretches the whole picture to the network's input and normalises it. Owns its buffers: only a picture of another size than the
-/// one before allocates.
+/// Stretches the whole picture to the network's input and normalises it. Owns its buffers.
 #[derive(Debug)]
 pub struct Preprocessor {
     spec: InputSpec,
-    /// With the size of the pictures that it is for, pixels.
-    resizer: Option<((u32, u32), Rgb8Resizer)>,
-    resized: Vec<RGB8>,
+    resizer: fir::Resizer,
+    resized: fir::images::Image<'static>,
     /// `(byte - mean) / std` for every byte, a table a channel.
     tables: [[f32; 256]; 3],
 }
@@ -33,8 +27,12 @@ impl Preprocessor {
             }
         }
         Self {
-            resizer: None,
-            resized: vec![RGB8::default(); spec.width * spec.height],
+            resizer: fir::Resizer::new(),
+            resized: fir::images::Image::new(
+                spec.width as u32,
+                spec.height as u32,
+                fir::PixelType::U8x3,
+            ),
             tables,
             spec: spec.clone(),
         }
@@ -61,38 +59,24 @@ impl Preprocessor {
                 "{w}x{h} pixels are no picture"
             )));
         }
-        self.resize(picture)
+        let source = fir::images::ImageRef::new(w, h, picture.as_raw(), fir::PixelType::U8x3)
+            .map_err(|e| InferenceError::Picture(e.to_string()))?;
+        let options = fir::ResizeOptions::new()
+            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear));
+        self.resizer
+            .resize(&source, &mut self.resized, &options)
             .map_err(|e| InferenceError::Picture(e.to_string()))?;
         for (c, (plane, table)) in out.chunks_exact_mut(plane).zip(&self.tables).enumerate() {
             let source_channel = match self.spec.colour {
                 ColourOrder::Rgb => c,
                 ColourOrder::Bgr => 2 - c,
             };
-            let byte = match source_channel {
-                0 => |p: &RGB8| p.r,
-                1 => |p: &RGB8| p.g,
-                _ => |p: &RGB8| p.b,
-            };
-            for (o, p) in plane.iter_mut().zip(&self.resized) {
-                *o = table.get(usize::from(byte(p))).copied().unwrap_or(0.0);
+            let bytes = self.resized.buffer().iter().skip(source_channel).step_by(3);
+            for (o, &b) in plane.iter_mut().zip(bytes) {
+                *o = table.get(usize::from(b)).copied().unwrap_or(0.0);
             }
         }
         Ok(())
-    }
-
-    /// Fills `resized`.
-    fn resize(&mut self, picture: &RgbImage) -> resize::Result<()> {
-        let (w, h) = picture.dimensions();
-        let (from, to) = (
-            (w as usize, h as usize),
-            (self.spec.width, self.spec.height),
-        );
-        let resizer = match self.resizer.take() {
-            Some((size, resizer)) if size == (w, h) => resizer,
-            _ => resize::new(from.0, from.1, to.0, to.1, Pixel::RGB8, Type::Triangle)?,
-        };
-        let (_, resizer) = self.resizer.insert(((w, h), resizer));
-        resizer.resize(picture.as_raw().as_rgb(), &mut self.resized)
     }
 }
 
