@@ -30,6 +30,7 @@ pub mod landing;
 pub mod odometry;
 pub mod pipeline;
 pub mod record;
+mod resize;
 pub mod sim;
 pub mod time;
 pub mod units;

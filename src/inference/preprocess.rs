@@ -1,17 +1,18 @@
 //! Picture -> the network's input tensor. Trainer and runtime use this one code.
 
-use fast_image_resize as fir;
 use image::RgbImage;
 
 use super::InferenceError;
 use super::manifest::{ColourOrder, InputSpec};
+use crate::resize::Resizer;
 
 /// Stretches the whole picture to the network's input and normalises it. Owns its buffers.
 #[derive(Debug)]
 pub struct Preprocessor {
     spec: InputSpec,
-    resizer: fir::Resizer,
-    resized: fir::images::Image<'static>,
+    resizer: Resizer<3>,
+    /// Interleaved RGB at the network's size.
+    resized: Vec<u8>,
     /// `(byte - mean) / std` for every byte, a table a channel.
     tables: [[f32; 256]; 3],
 }
@@ -27,12 +28,8 @@ impl Preprocessor {
             }
         }
         Self {
-            resizer: fir::Resizer::new(),
-            resized: fir::images::Image::new(
-                spec.width as u32,
-                spec.height as u32,
-                fir::PixelType::U8x3,
-            ),
+            resizer: Resizer::default(),
+            resized: vec![0; 3 * spec.width * spec.height],
             tables,
             spec: spec.clone(),
         }
@@ -59,19 +56,19 @@ impl Preprocessor {
                 "{w}x{h} pixels are no picture"
             )));
         }
-        let source = fir::images::ImageRef::new(w, h, picture.as_raw(), fir::PixelType::U8x3)
-            .map_err(|e| InferenceError::Picture(e.to_string()))?;
-        let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear));
+        let size = (self.spec.width, self.spec.height);
         self.resizer
-            .resize(&source, &mut self.resized, &options)
-            .map_err(|e| InferenceError::Picture(e.to_string()))?;
+            .run(
+                (picture.as_raw(), (w as usize, h as usize)),
+                (&mut self.resized, size),
+            )
+            .map_err(InferenceError::Picture)?;
         for (c, (plane, table)) in out.chunks_exact_mut(plane).zip(&self.tables).enumerate() {
             let source_channel = match self.spec.colour {
                 ColourOrder::Rgb => c,
                 ColourOrder::Bgr => 2 - c,
             };
-            let bytes = self.resized.buffer().iter().skip(source_channel).step_by(3);
+            let bytes = self.resized.iter().skip(source_channel).step_by(3);
             for (o, &b) in plane.iter_mut().zip(bytes) {
                 *o = table.get(usize::from(b)).copied().unwrap_or(0.0);
             }

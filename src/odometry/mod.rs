@@ -171,7 +171,7 @@ impl Odometry {
     pub fn new(config: OdometryConfig) -> Self {
         Self {
             config,
-            reducer: Reducer::new(),
+            reducer: Reducer::default(),
             detector: Detector::new(),
             matcher: Matcher::default(),
             previous: None,

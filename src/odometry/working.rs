@@ -1,8 +1,8 @@
 //! The picture as the registration sees it: grey, small, smoothed, at a few scales.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
+
+use crate::resize::Resizer;
 
 /// One scale of a working picture. Values are grey levels, `0.0..=255.0`.
 #[derive(Debug, Clone, Default)]
@@ -29,22 +29,15 @@ impl Level {
 }
 
 /// Makes levels out of pictures; keeps its buffers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reducer {
-    resizer: Resizer,
-    colour: Option<Image<'static>>,
+    resizer: Resizer<3>,
+    /// Interleaved RGB at the level's size.
+    colour: Vec<u8>,
     scratch: Vec<f32>,
 }
 
 impl Reducer {
-    pub(super) fn new() -> Self {
-        Self {
-            resizer: Resizer::new(),
-            colour: None,
-            scratch: Vec::new(),
-        }
-    }
-
     /// Fills `levels`: the first with the longer side at most `longest`, each next smaller by sqrt(2). Whether it worked:
     /// an empty picture has no levels.
     pub(super) fn reduce(
@@ -70,33 +63,21 @@ impl Reducer {
 
     fn reduce_to(&mut self, picture: &RgbImage, size: (u32, u32), level: &mut Level) -> bool {
         let (w, h) = size;
-        let colour = match self.colour.take() {
-            Some(c) if (c.width(), c.height()) == size => c,
-            _ => Image::new(w, h, PixelType::U8x3),
-        };
-        let colour = self.colour.insert(colour);
-        let Ok(source) = ImageRef::new(
-            picture.width(),
-            picture.height(),
-            picture.as_raw(),
-            PixelType::U8x3,
-        ) else {
-            return false;
-        };
-        let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        if self.resizer.resize(&source, colour, &how).is_err() {
+        let from = (picture.width() as usize, picture.height() as usize);
+        let to = (w as usize, h as usize);
+        self.colour.resize(3 * to.0 * to.1, 0);
+        let (source, target) = ((&**picture.as_raw(), from), (&mut *self.colour, to));
+        if self.resizer.run(source, target).is_err() {
             return false;
         }
-        level.width = w as usize;
-        level.height = h as usize;
+        (level.width, level.height) = to;
         level.source_px = (
             f64::from(picture.width()) / f64::from(w),
             f64::from(picture.height()) / f64::from(h),
         );
         level.grey.clear();
         level.grey.extend(
-            colour
-                .buffer()
+            self.colour
                 .as_chunks::<3>()
                 .0
                 .iter()

@@ -1,9 +1,9 @@
 //! Small JPEGs for the report.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+
+use crate::resize::Resizer;
 
 /// JPEG quality, 1 to 100.
 const QUALITY: u8 = 72;
@@ -35,20 +35,17 @@ pub fn thumbnail(picture: &RgbImage, rows: u32, width: u32) -> Result<Vec<u8>, T
     }
     let height = (f64::from(h) * f64::from(width) / f64::from(w)).round();
     let height = (height as u32).clamp(1, 4 * width.max(16));
-    let scale = |e: &dyn std::fmt::Display| ThumbnailError::Scale(e.to_string());
-    let upper = picture
-        .as_raw()
-        .get(..w as usize * h as usize * 3)
-        .ok_or(ThumbnailError::Empty(w, h))?;
-    let source = ImageRef::new(w, h, upper, PixelType::U8x3).map_err(|e| scale(&e))?;
-    let mut small = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut small, &options)
-        .map_err(|e| scale(&e))?;
+    let (from, to) = (
+        (w as usize, h as usize),
+        (width as usize, height as usize),
+    );
+    let mut small = vec![0; 3 * to.0 * to.1];
+    Resizer::<3>::default()
+        .run((picture.as_raw(), from), (&mut small, to))
+        .map_err(ThumbnailError::Scale)?;
     let mut jpeg = Vec::with_capacity(32 << 10);
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode(
-        small.buffer(),
+        &small,
         width,
         height,
         image::ExtendedColorType::Rgb8,

@@ -1,11 +1,10 @@
 //! The ground's colours, blended into the picture.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 use crate::inference::SegmentationMap;
 use crate::inference::classes::Surface;
+use crate::resize::Resizer;
 use crate::view::palette::{self, Rgb};
 
 /// Share of the surface's colour, of 256, over ground.
@@ -16,8 +15,6 @@ const DANGER: u16 = 150;
 const CONTOUR: Rgb = [255, 214, 220];
 /// Pixels that are blended at once.
 const RUN: usize = 64;
-/// Larger pictures take the nearest cell, which needs no buffer of their size.
-const SMOOTH_PIXELS: usize = 4 << 20;
 
 /// How many cells show each surface.
 pub(super) type Shown = [u32; Surface::COUNT];
@@ -27,7 +24,8 @@ pub(super) type Shown = [u32; Surface::COUNT];
 pub(super) struct Tint {
     cells: Layers,
     pixels: Layers,
-    resizer: Resizer,
+    rgb: Resizer<3>,
+    grey: Resizer<1>,
 }
 
 /// A picture of colours, and one of danger: 255 for people and vehicles.
@@ -109,21 +107,13 @@ impl Tint {
         self.pixels.colour.resize(3 * pixels, 0);
         self.pixels.danger.clear();
         self.pixels.danger.resize(pixels, 0);
-        let way = if pixels <= SMOOTH_PIXELS {
-            ResizeAlg::Interpolation(FilterType::Bilinear)
-        } else {
-            ResizeAlg::Nearest
-        };
-        let options = ResizeOptions::new().resize_alg(way).use_alpha(false);
-        let mut layer = |cells: &[u8], pixels: &mut [u8], kind| {
-            let cells = ImageRef::new(from.0 as u32, from.1 as u32, cells, kind).ok()?;
-            let mut stretched = Image::from_slice_u8(to.0, to.1, pixels, kind).ok()?;
-            self.resizer.resize(&cells, &mut stretched, &options).ok()
-        };
+        let to = (to.0 as usize, to.1 as usize);
         let (cells, pixels) = (&self.cells, &mut self.pixels);
-        layer(&cells.colour, &mut pixels.colour, PixelType::U8x3)?;
+        let colour = (&*cells.colour, from);
+        self.rgb.run(colour, (&mut pixels.colour, to)).ok()?;
         if cells.danger.iter().any(|d| *d > 0) {
-            layer(&cells.danger, &mut pixels.danger, PixelType::U8)?;
+            let danger = (&*cells.danger, from);
+            self.grey.run(danger, (&mut pixels.danger, to)).ok()?;
         }
         Some(())
     }
