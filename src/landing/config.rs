@@ -209,6 +209,12 @@ pub struct SelectConfig {
     pub far_m: f64,
     /// Share of the score lost for each group of people on the straight way.
     pub crossing_cost: f64,
+    /// Share of the score lost where somebody was seen; less with distance.
+    pub people_cost: f64,
+    /// Distance to people from which on none is lost, metres.
+    pub people_far_m: f64,
+    /// So long people count where they were seen, seconds.
+    pub people_memory_s: f64,
     /// Share of the score lost on yielding ground (grass, dirt).
     pub soft_cost: f64,
     /// Age of the last look at which half of the score is lost, seconds.
@@ -227,6 +233,9 @@ impl Default for SelectConfig {
             enough_clearance_m: 3.0,
             far_m: 60.0,
             crossing_cost: 0.3,
+            people_cost: 0.5,
+            people_far_m: 15.0,
+            people_memory_s: 30.0,
             soft_cost: 0.1,
             half_score_age_s: 10.0,
             separation_m: 3.0,

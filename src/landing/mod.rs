@@ -21,6 +21,7 @@ mod hazard;
 mod luma;
 mod map;
 mod monitor;
+mod people;
 mod project;
 mod selector;
 mod specks;

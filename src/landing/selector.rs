@@ -3,8 +3,14 @@
 use super::config::{LandingConfig, SelectConfig};
 use super::decision::{RejectCounts, SiteReject};
 use super::grid::CellId;
+use super::people::People;
 use super::survey::{DiscStats, Standpoint, Survey};
+use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
+use crate::time::MonoTime;
+
+/// The cheap score asks how far people are once for so many cells of a row.
+const PEOPLE_RUN: usize = 8;
 
 /// A place where the drone could stand, as this frame and the map show it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +28,7 @@ pub(super) struct Place {
 pub(super) struct Selector {
     config: SelectConfig,
     needed_m: f64,
+    people: People,
     /// Cheap score of each cell of the zone; 0 where no site can be.
     rough: Vec<f32>,
     /// The best of each row of the zone, and its column.
@@ -34,6 +41,7 @@ impl Selector {
         Self {
             config: config.select.clone(),
             needed_m: config.disc_radius_m(),
+            people: People::new(&config.select),
             rough: vec![0.0; side * side],
             row_best: Vec::with_capacity(side),
             best: Vec::with_capacity(Self::shortlist(&config.select)),
@@ -50,8 +58,14 @@ impl Selector {
         &self.best
     }
 
-    /// Searches the zone for the best places of this picture.
-    pub(super) fn search(&mut self, survey: &Survey, stand: &Standpoint) {
+    /// Forgets where people were seen.
+    pub(super) fn clear(&mut self) {
+        self.people.clear();
+    }
+
+    /// Searches the zone for the best places of this picture, captured at `at`.
+    pub(super) fn search(&mut self, survey: &Survey, stand: &Standpoint, at: MonoTime) {
+        self.people.see(survey.people(), at);
         self.rank_roughly(survey, stand);
         self.best.clear();
         let zone = survey.zone();
@@ -95,8 +109,10 @@ impl Selector {
             1.0 - self.config.soft_cost
         };
         let crossed = f64::from(people_crossed(survey, stand, id));
-        let way_m = stand.distance_m(id.centre(survey.cell_m()));
+        let centre = id.centre(survey.cell_m());
+        let way_m = stand.distance_m(centre);
         let score = self.rough_score(disc.clearance_m, way_m)
+            * self.people.factor(centre)
             * 0.5
             * f64::from(disc.mean + disc.worst)
             * age
@@ -128,12 +144,20 @@ impl Selector {
             let east = first.east_m - stand.below.east_m;
             let fields = row.clearance.iter().zip(row.landable);
             let open = row.reject.iter().zip(row.is_inside);
+            let mut people = 1.0;
             for (c, ((slot, (clearance, landable)), (reject, is_inside))) in
                 slots.iter_mut().zip(fields).zip(open).enumerate()
             {
+                if c % PEOPLE_RUN == 0 {
+                    people = self.people.factor(GroundPoint {
+                        east_m: first.east_m + (c + PEOPLE_RUN / 2) as f64 * cell_m,
+                        ..first
+                    });
+                }
                 let east = east + c as f64 * cell_m;
                 let way_m = (north2 + east * east).sqrt();
-                let score = self.rough_score(f64::from(*clearance), way_m) * f64::from(*landable);
+                let score =
+                    self.rough_score(f64::from(*clearance), way_m) * people * f64::from(*landable);
                 let is_open = reject.is_none() && *is_inside;
                 *slot = if is_open { score as f32 } else { 0.0 };
             }
@@ -240,7 +264,7 @@ fn people_crossed(survey: &Survey, stand: &Standpoint, to: CellId) -> u32 {
     let (mut groups, mut was_near) = (0, false);
     for i in 0..=steps {
         let t = f64::from(i) / f64::from(steps.max(1));
-        let at = crate::geometry::GroundPoint {
+        let at = GroundPoint {
             north_m: stand.below.north_m + t * (goal.north_m - stand.below.north_m),
             east_m: stand.below.east_m + t * (goal.east_m - stand.below.east_m),
         };

@@ -164,7 +164,7 @@ impl Landing {
         let watched = self.watch.map(|g| CellId::of(g, self.config.map.cell_m));
         self.survey
             .look(&self.map, (seen.footprint, watched), &seen.stand, at);
-        self.selector.search(&self.survey, &seen.stand);
+        self.selector.search(&self.survey, &seen.stand, captured_at);
         let disc = self
             .watch
             .map(|g| self.watched_disc(g, input.view, seen, at.secs_since(captured_at)));
@@ -201,6 +201,7 @@ impl Landing {
     /// Forgets map, sites, the watched place and the frame before: the origin moved, or this frame cannot be joined to the last.
     pub fn start_new_map(&mut self) {
         self.map.clear();
+        self.selector.clear();
         self.tracker.clear();
         self.monitor.forget_motion();
         self.last = None;

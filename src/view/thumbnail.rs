@@ -35,10 +35,7 @@ pub fn thumbnail(picture: &RgbImage, rows: u32, width: u32) -> Result<Vec<u8>, T
     }
     let height = (f64::from(h) * f64::from(width) / f64::from(w)).round();
     let height = (height as u32).clamp(1, 4 * width.max(16));
-    let (from, to) = (
-        (w as usize, h as usize),
-        (width as usize, height as usize),
-    );
+    let (from, to) = ((w as usize, h as usize), (width as usize, height as usize));
     let mut small = vec![0; 3 * to.0 * to.1];
     Resizer::<3>::default()
         .run((picture.as_raw(), from), (&mut small, to))

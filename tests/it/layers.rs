@@ -7,7 +7,7 @@ use std::path::Path;
 const FOUNDATION: [&str; 4] = ["units", "time", "geometry", "vehicle"];
 
 /// Module, and what it may name beside the foundation and itself.
-const TABLE: [(&str, &[&str]); 18] = [
+const TABLE: [(&str, &[&str]); 19] = [
     ("alloc", &[]),
     ("autopilot", &["landing"]),
     ("units", &[]),
@@ -16,14 +16,15 @@ const TABLE: [(&str, &[&str]); 18] = [
     ("vehicle", &[]),
     // The world camera renders a simulated world.
     ("camera", &["sim", "inference"]),
-    ("inference", &["camera"]),
-    ("odometry", &[]),
+    ("inference", &["camera", "resize"]),
+    ("odometry", &["resize"]),
+    ("resize", &[]),
     ("landing", &["inference"]),
     // The drawn flight is a frame source; truth speaks the surfaces' language.
     ("sim", &["camera", "inference"]),
     // Logs of ground stations speak MAVLink.
     ("record", &["autopilot", "landing", "inference"]),
-    ("view", &["landing", "inference", "record"]),
+    ("view", &["landing", "inference", "record", "resize"]),
     // The closed loop flies a simulated autopilot, and says what came of it; the live threads count what they allocate.
     (
         "pipeline",

@@ -15,6 +15,11 @@ use alight::sim::autopilot::{Dialect, Endpoint, OffboardLoss, SimAutopilot, SimC
 use alight::time::{Clock as _, SystemClock};
 use alight::vehicle::Mode;
 use crossbeam_channel::{Receiver, bounded, never};
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rstest::rstest;
 
 /// Longer than anything here takes on a loaded machine.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -302,6 +307,67 @@ fn restarted_in_the_air_it_holds_the_vehicle_that_was_ours_and_does_nothing_more
     let quiet = Duration::from_secs(3);
     assert!(served.modes.recv_timeout(quiet).is_err(), "another mode");
     service.end();
+    assert!(!service.folder.path().join("engaged").exists());
+}
+
+/// One thread of a process, stopped from outside as a debugger does it.
+struct Frozen(Pid);
+
+impl Frozen {
+    /// `None` where the system does not let a parent trace its child.
+    fn new(process: u32, name: &str) -> Option<Self> {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let task = tasks.map(|t| t.unwrap().path()).find(|task| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|n| n.trim_end() == name)
+        });
+        let id = task.unwrap().file_name().unwrap().to_str().unwrap().parse();
+        let id = Pid::from_raw(id.unwrap());
+        match ptrace::seize(id, ptrace::Options::empty()) {
+            Err(Errno::EPERM) => return None,
+            other => other.unwrap(),
+        }
+        ptrace::interrupt(id).unwrap();
+        waitpid(id, Some(WaitPidFlag::__WALL)).unwrap();
+        Some(Self(id))
+    }
+
+    /// Waits until it is gone with its process: that waits for it, too.
+    fn end(&self) {
+        let flag = Some(WaitPidFlag::__WALL);
+        while waitpid(self.0, flag)
+            .is_ok_and(|s| matches!(s, WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(..)))
+        {
+        }
+    }
+}
+
+impl Drop for Frozen {
+    /// A test that failed lets it go on, so that the process can be killed.
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.0, None);
+    }
+}
+
+#[rstest]
+#[case::a_stage("inference", true)]
+#[case::the_one_that_speaks_with_the_autopilot("control", false)]
+fn a_thread_that_hangs_ends_the_process_with_3(#[case] thread: &str, #[case] is_told: bool) {
+    let served = Served::new(SimConfig::new(Dialect::ArduPilot, 9));
+    let mut service = Service::start(&served, "advise", None);
+    service.hear("STATUS=standby | ArduPilot Guided armed");
+    service.wait_for_lines("flights/000001/decisions.jsonl", 1);
+    let Some(frozen) = Frozen::new(service.running.0.id(), thread) else {
+        eprintln!("left out: this system does not let a parent trace its child");
+        return;
+    };
+    if is_told {
+        service.hear("inference brings nothing");
+        service.hear("ending: inference: hangs for 15 s");
+        let text = "alight: out of work: inference brings nothing";
+        service.read("flights/000001/events.jsonl", text);
+    }
+    frozen.end();
+    assert_eq!(service.running.0.wait().unwrap().code(), Some(3));
     assert!(!service.folder.path().join("engaged").exists());
 }
 

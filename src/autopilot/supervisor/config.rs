@@ -245,7 +245,7 @@ pub struct DescentConfig {
 impl Default for DescentConfig {
     fn default() -> Self {
         Self {
-            gate_share: 0.75,
+            gate_share: 0.5,
             gate_max_step_m: 5.0,
             gate_lead_m: 1.5,
             offset_max_m: 1.5,

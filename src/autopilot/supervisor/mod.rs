@@ -402,6 +402,9 @@ impl Supervisor {
             self.voice.advise(f, orders);
         }
         let phase = self.state.phase();
+        if matches!(phase, Phase::Standby | Phase::HandedBack) {
+            self.voice.report_health(f.health, orders);
+        }
         self.voice.count(phase, self.state.target(), f, orders);
     }
 

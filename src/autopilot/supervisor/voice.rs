@@ -9,7 +9,7 @@ use crate::time::MonoTime;
 
 use super::facts::Facts;
 use super::target::Target;
-use super::{Commands, Phase};
+use super::{Commands, Health, Phase};
 
 /// Least time between two texts of advice, seconds.
 const ADVICE_PERIOD_S: f64 = 2.0;
@@ -59,6 +59,8 @@ enum Advice {
 #[derive(Debug, Default)]
 pub(super) struct Voice {
     advice: Option<(Advice, MonoTime)>,
+    /// Since all stages were well for the first time: what the ground knows of them.
+    health: Option<Health>,
     numbers_at: Option<(MonoTime, Option<Phase>)>,
 }
 
@@ -96,6 +98,28 @@ impl Voice {
             }
             (Advice::Site(_), None) => {}
         }
+    }
+
+    /// A stage that stops working, and that works again, while nothing is under way: else it is a reason to hold, and said as
+    /// such. That one has not begun yet is no news.
+    pub(super) fn report_health(&mut self, health: Health, orders: &mut Orders) {
+        let known = match self.health {
+            None if health == Health::Good => health,
+            None => return,
+            Some(known) => known,
+        };
+        match (known, health) {
+            (Health::Good, Health::Faulted(stage)) => orders.say(
+                Severity::Error,
+                format_args!("alight: out of work: {stage} brings nothing"),
+            ),
+            (Health::Faulted(stage), Health::Good) => orders.say(
+                Severity::Notice,
+                format_args!("alight: works again: {stage} is back"),
+            ),
+            _ => {}
+        }
+        self.health = Some(health);
     }
 
     /// State, belief and clearance as named numbers.

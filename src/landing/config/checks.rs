@@ -97,7 +97,7 @@ impl HazardConfig {
 }
 
 impl SelectConfig {
-    pub(super) fn checks(&self) -> [Check; 9] {
+    pub(super) fn checks(&self) -> [Check; 12] {
         let count = self.alternates as f64;
         [
             ("select.min_disc_belief", self.min_disc_belief, 0.5, 1.0),
@@ -110,6 +110,9 @@ impl SelectConfig {
             ),
             ("select.far_m", self.far_m, 1.0, 10_000.0),
             ("select.crossing_cost", self.crossing_cost, 0.0, 1.0),
+            ("select.people_cost", self.people_cost, 0.0, 1.0),
+            ("select.people_far_m", self.people_far_m, 0.1, 100.0),
+            ("select.people_memory_s", self.people_memory_s, 0.0, 600.0),
             ("select.soft_cost", self.soft_cost, 0.0, 1.0),
             ("select.half_score_age_s", self.half_score_age_s, 0.1, 600.0),
             ("select.separation_m", self.separation_m, 0.1, 100.0),

@@ -1,6 +1,7 @@
 //! What the surroundings say of one cell, of a disc, of a row of cells.
 
 use super::{Ground, Survey, half_width};
+use crate::geometry::GroundPoint;
 use crate::inference::classes::Surface;
 use crate::landing::decision::SiteReject;
 use crate::landing::grid::CellId;
@@ -177,6 +178,19 @@ impl Survey {
         let cell_m = self.cell_m as f32;
         let within = metres as f32 / cell_m + 0.5;
         f64::from(distances.cells2(row, column, within).sqrt() * cell_m) < metres
+    }
+
+    /// Where there is a person or an animal in the window.
+    pub(in crate::landing) fn people(&self) -> impl Iterator<Item = GroundPoint> {
+        let ground = if self.has_person() {
+            self.ground.as_slice()
+        } else {
+            &[]
+        };
+        let cells = self.rect.cells().zip(ground);
+        cells
+            .filter(|(_, g)| g.hazards.contains(Surface::Person))
+            .map(|(cell, _)| cell.centre(self.cell_m))
     }
 
     /// Whether there is a person or an animal anywhere in the window.

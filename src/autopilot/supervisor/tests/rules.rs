@@ -337,6 +337,22 @@ fn advice_is_given_and_nothing_else() {
     assert!((9..=11).contains(&numbers.count()));
 }
 
+#[test]
+fn a_stage_that_stops_is_told_to_the_ground_once_and_that_it_is_back() {
+    let mut b = Bench::new(SupervisorConfig::default(), AutopilotKind::ArduPilot);
+    b.health = Health::Faulted("camera");
+    b.run(2.0);
+    assert!(!b.texts().contains("camera"), "it has not begun yet");
+    for health in [Health::Good, Health::Faulted("inference"), Health::Good] {
+        b.health = health;
+        b.run(5.0);
+    }
+    let texts = b.texts();
+    for text in ["inference brings nothing", "inference is back"] {
+        assert_eq!(texts.matches(text).count(), 1, "{texts}");
+    }
+}
+
 #[rstest]
 #[case::ours(Mode::Guided, Mode::Guided, None, Some(Mode::Hold))]
 #[case::ours_then_home(Mode::Guided, Mode::Guided, Some(2.0), Some(Mode::Rtl))]
