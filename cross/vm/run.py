@@ -114,7 +114,7 @@ def root(cache):
     """The root file system as an archive."""
     tar = cache / "root.tar"
     if not tar.exists():
-        run("mmdebstrap", "--variant=minbase", f"--include={INCLUDE}", "bookworm", f"{tar}.part")
+        run("mmdebstrap", "--variant=minbase", "--format=tar", f"--include={INCLUDE}", "bookworm", f"{tar}.part")
         os.rename(f"{tar}.part", tar)
     return tar
 
@@ -383,7 +383,7 @@ def acceptance(args, steps, shell, flight):
 
     def vivid():
         shell("modprobe vivid && sleep 3 && ls /dev/video0", 60)
-        text = CONFIG.format(size=(640, 360), mode="advise", source="v4l", more="", port="/dev/ttyUSB0").replace("calibration = \"camera.yaml\"", "hfov_deg = 70.0")
+        text = CONFIG.format(size=(640, 360), mode="advise", source="v4l", more=MODEL, port="/dev/ttyUSB0").replace("calibration = \"camera.yaml\"", "hfov_deg = 70.0")
         shell(f"cat > /tmp/v4l.toml <<'END'\n{text}END")
         text = shell("alight doctor --config /tmp/v4l.toml --listen 2 | grep -a camera", 120, check=False)
         if not re.search(r"ok +camera +640 x 360", text):
@@ -429,7 +429,7 @@ def refused(shell):
 
 
 def doctor(shell):
-    text = shell("alight doctor --config /etc/alight/alight.toml --listen 20", 180, check=False)
+    text = shell("alight doctor --config /etc/alight/alight.toml --listen 20", 420, check=False)
     if not re.search(r"ok +autopilot +ArduPilot 4", text) or not re.search(r"ok +camera", text):
         raise RuntimeError(text)
     return text.splitlines()

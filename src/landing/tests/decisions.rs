@@ -128,6 +128,32 @@ fn alternates_are_kept_apart_and_inside_the_picture() {
 }
 
 #[test]
+fn places_away_from_people_are_preferred_also_when_they_are_out_of_view() {
+    let person = |height_m, at_s| {
+        Scene::draw(pose(at_s, 0.0, 0.0, height_m), |g| {
+            if g.north_m.hypot(g.east_m - 12.0) < 0.6 {
+                Surface::Person
+            } else {
+                Surface::Firm
+            }
+        })
+    };
+    let chosen = |people_cost| {
+        let mut config = one_look();
+        config.select.people_cost = people_cost;
+        let mut stage = landing(config);
+        let seen = person(30.0, 0.0).step(&mut stage);
+        // From here the picture ends 1.5 m before the person, whom the map has forgotten.
+        let unseen = person(15.0, 20.0).step(&mut stage);
+        [seen, unseen].map(|d| 12.0 - d.site.unwrap().east_m)
+    };
+    let (near, far) = (chosen(0.0), chosen(0.5));
+    for (near_m, far_m) in near.into_iter().zip(far) {
+        assert!(near_m < 13.0 && far_m > near_m + 2.0, "{near:?} {far:?}");
+    }
+}
+
+#[test]
 fn firm_ground_is_preferred_to_soft() {
     let scene = Scene::draw(pose(0.0, 0.0, 0.0, 15.0), |g| {
         if g.east_m > 0.0 {
