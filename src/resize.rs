@@ -64,13 +64,13 @@ impl<const N: usize> Resizer<N> {
         let source = ImageStore::<u8, N>::borrow(picture, from.width, from.height)?;
         let mut target = ImageStoreMut::<u8, N>::borrow(into, to.width, to.height)?;
         let known = self.plan.take();
-        let plan = match known.filter(|p| p.source_size() == from && p.target_size() == to) {
-            Some(plan) => plan,
-            None => {
-                let plan = (self.make)(&Scaler::new(filter(from, to)), from, to)?;
-                self.scratch = plan.alloc_scratch();
-                plan
-            }
+        let fits = |p: &Plan<N>| p.source_size() == from && p.target_size() == to;
+        let plan = if let Some(plan) = known.filter(fits) {
+            plan
+        } else {
+            let plan = (self.make)(&Scaler::new(filter(from, to)), from, to)?;
+            self.scratch = plan.alloc_scratch();
+            plan
         };
         let plan = self.plan.insert(plan);
         plan.resample_with_scratch(&source, &mut target, &mut self.scratch)
