@@ -37,7 +37,8 @@ impl Preprocessor {
 
     /// Fills `out`, planar `[channel][row][column]`, `3 * height * width` floats.
     ///
-    /// The picture is resized with an area-aware bilinear filter, so that a large picture is averaged, not sampled.
+    /// The picture is resized with an area-aware filter, so that a large picture is averaged, not sampled: bilinear from half
+    /// its size down, as in training.
     ///
     /// # Errors
     /// `Picture` when the picture is empty or `out` has another length.

@@ -198,7 +198,7 @@ impl Landing {
         &self.decision
     }
 
-    /// Forgets map, sites, the watched place and the frame before: the origin moved, or this frame cannot be joined to the last.
+    /// Forgets map, people, sites, the watched place and the frame before: the origin moved, or this frame cannot be joined to the last.
     pub fn start_new_map(&mut self) {
         self.map.clear();
         self.selector.clear();
