@@ -9,10 +9,10 @@ pub use source::{PoseFeed, Sighting, WorldSource, WorldSpec};
 
 use std::sync::Arc;
 
-use image::{GrayImage, Luma, Rgb, RgbImage};
+use image::{GrayImage, Luma, Pixel as _, Rgb, RgbImage};
 use nalgebra::{Matrix3, SMatrix, SVector, Vector3};
 
-use crate::geometry::{Distortion, GroundPoint, Pixel, View};
+use crate::geometry::{Distortion, GroundPoint, Pixel, View, floor};
 use crate::sim::sprite::Sprite;
 use crate::sim::world::{Mover, MoverKind, World};
 
@@ -30,9 +30,59 @@ pub struct WorldView {
 pub struct WorldCamera {
     world: Arc<World>,
     /// The picture, and each time halved, so that a far view averages instead of skipping pixels.
-    levels: Vec<RgbImage>,
+    levels: Vec<Level>,
     person: Sprite,
     vehicle: Sprite,
+}
+
+/// The world's picture in one size.
+#[derive(Debug, Clone)]
+struct Level {
+    width: usize,
+    height: usize,
+    /// Red, green, blue and nothing: one load a pixel.
+    pixels: Vec<[u8; 4]>,
+}
+
+impl Level {
+    fn of(picture: &RgbImage) -> Self {
+        Self {
+            width: picture.width() as usize,
+            height: picture.height() as usize,
+            pixels: picture.pixels().map(|p| p.to_rgba().0).collect(),
+        }
+    }
+
+    /// Colour between the four nearest pixel centres; the border's colour goes on outside.
+    fn bilinear(&self, x: f32, y: f32) -> [u8; 3] {
+        let (right, bottom) = (self.width - 1, self.height - 1);
+        // Whole pixels and 8-bit weights, which are finer than the result.
+        let split = |v: f32, last: usize| {
+            let v = ((v - 0.5).clamp(0.0, last as f32) * 256.0) as i32;
+            ((v >> 8) as usize, (v & 0xff) as u16)
+        };
+        let ((x, fx), (y, fy)) = (split(x, right), split(y, bottom));
+        let here = y * self.width + x;
+        let east = usize::from(x < right);
+        let south = if y < bottom { self.width } else { 0 };
+        let at = |i: usize| self.pixels.get(i).copied().unwrap_or_default();
+        let across = |a: [u8; 4], b: [u8; 4]| {
+            let mut mixed = [0_u16; 4];
+            for (m, (a, b)) in mixed.iter_mut().zip(a.into_iter().zip(b)) {
+                *m = u16::from(a) * (256 - fx) + u16::from(b) * fx;
+            }
+            mixed
+        };
+        let above = across(at(here), at(here + east));
+        let below = across(at(here + south), at(here + south + east));
+        let fy = u32::from(fy);
+        let mut colour = [0; 3];
+        for (c, (a, b)) in colour.iter_mut().zip(above.into_iter().zip(below)) {
+            let mixed = u32::from(a) * (256 - fy) + u32::from(b) * fy;
+            *c = ((mixed + 0x8000) >> 16) as u8;
+        }
+        colour
+    }
 }
 
 impl WorldCamera {
@@ -48,7 +98,7 @@ impl WorldCamera {
         }
         Self {
             world,
-            levels,
+            levels: levels.iter().map(Level::of).collect(),
             person: Sprite::of(MoverKind::Person),
             vehicle: Sprite::of(MoverKind::Vehicle),
         }
@@ -141,12 +191,16 @@ impl WorldCamera {
                 _ => 1.0,
             };
             let (level, is_close) = (self.level(stride), stride < 0.5);
-            for (x, (rgb, class)) in row.chunks_exact_mut(3).zip(truth).enumerate() {
+            let (rgb, _) = row.as_chunks_mut::<3>();
+            for (x, (rgb, class)) in rgb.iter_mut().zip(truth).enumerate() {
                 let sample = map(at(x as f64 + 0.5));
-                let (colour, index) = sample.map_or(([128; 3], 0), |p| self.sample(p, level));
-                let grain = sample.filter(|_| is_close).map_or(0, |p| self.grain(p));
-                rgb.copy_from_slice(&colour.map(|c| c.saturating_add_signed(grain)));
-                *class = index;
+                (*rgb, *class) = sample.map_or(([128; 3], 0), |p| self.sample(p, level));
+                if let Some(place) = sample.filter(|_| is_close) {
+                    let grain = self.grain(place);
+                    for value in rgb {
+                        *value = value.saturating_add_signed(grain);
+                    }
+                }
             }
         }
     }
@@ -167,16 +221,15 @@ impl WorldCamera {
         let class = self
             .world
             .truth
-            .get(y as usize * width as usize + x as usize..);
-        let class = class
-            .and_then(|rest| rest.first())
+            .as_raw()
+            .get(y as usize * width as usize + x as usize)
             .copied()
             .unwrap_or_default();
         let k = 1.0 / f64::from(1_u32 << level);
         let colour = self
             .levels
             .get(level)
-            .map_or([128; 3], |l| bilinear(l, (x * k) as f32, (y * k) as f32));
+            .map_or([128; 3], |l| l.bilinear((x * k) as f32, (y * k) as f32));
         (colour, class)
     }
 
@@ -185,7 +238,7 @@ impl WorldCamera {
         let scale = self.world.metres_per_pixel;
         let of = |cell_m: f64| {
             let k = scale / cell_m;
-            (hashed((x * k).floor() as i64, (y * k).floor() as i64) % 13) as i32 - 6
+            (hashed(floor(x * k), floor(y * k)) % 13) as i32 - 6
         };
         (of(0.02) + of(0.07)) as i8
     }
@@ -289,45 +342,10 @@ fn halved(of: &RgbImage) -> RgbImage {
     })
 }
 
-/// Colour between the four nearest pixel centres; the border's colour goes on outside.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the usual letters of a picture's geometry"
-)]
-fn bilinear(of: &RgbImage, x: f32, y: f32) -> [u8; 3] {
-    let (w, h) = (of.width() as usize, of.height() as usize);
-    let (x, y) = ((x - 0.5).max(0.0), (y - 0.5).max(0.0));
-    let (x0, y0) = ((x as usize).min(w - 1), (y as usize).min(h - 1));
-    let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
-    // 8-bit weights are finer than the result.
-    let (fx, fy) = (
-        ((x - x0 as f32) * 256.0) as u32,
-        ((y - y0 as f32) * 256.0) as u32,
-    );
-    let at = |x: usize, y: usize| -> [u32; 3] {
-        let start = 3 * (y * w + x);
-        match of.get(start..start + 3) {
-            Some(&[r, g, b]) => [u32::from(r), u32::from(g), u32::from(b)],
-            _ => [0; 3],
-        }
-    };
-    let blend = |a: [u32; 3], b: [u32; 3], f: u32| {
-        let mut mixed = a.map(|v| v * (256 - f));
-        for (m, v) in mixed.iter_mut().zip(b) {
-            *m += v * f;
-        }
-        mixed
-    };
-    let top = blend(at(x0, y0), at(x1, y0), fx);
-    let bottom = blend(at(x0, y1), at(x1, y1), fx);
-    blend(top, bottom, fy).map(|v| ((v + 0x8000) >> 16) as u8)
-}
-
 /// Grey with a grain of about half a metre: something to see, nothing to land on.
 fn outside(x: f64, y: f64, metres_per_pixel: f64) -> [u8; 3] {
     let k = metres_per_pixel * 2.0;
-    let (x, y) = ((x * k).floor() as i64, (y * k).floor() as i64);
-    [118 + (hashed(x, y) % 20) as u8; 3]
+    [118 + (hashed(floor(x * k), floor(y * k)) % 20) as u8; 3]
 }
 
 /// A number that the cell alone decides.

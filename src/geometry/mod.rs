@@ -24,3 +24,9 @@ pub use frames::{Cam, Frd, Ned, Rotation, Vec3};
 pub use geodetic::{Geodetic, GeodeticError, LocalOrigin};
 pub use mount::CameraMount;
 pub use projection::{GroundPoint, View};
+
+/// The whole number at or below: the processor's own conversion, where `f64::floor` is a call into a library.
+pub(crate) fn floor(v: f64) -> i64 {
+    let whole = v as i64;
+    whole - i64::from(v < whole as f64)
+}

@@ -148,11 +148,12 @@ impl TruthSegmenter {
     fn see(&mut self, view: &View, t_s: f64) {
         let ((w, h), scale) = (GRID, grid_scale(view));
         let ground = Below::of(view);
+        let place = self.world.pixels_from_ground();
         let mut classes = std::mem::take(&mut self.classes);
         classes.clear();
         classes.extend((0..w * h).map(|i| {
             let at = ground.at(view, grid_pixel(i % w, i / w, scale));
-            at.map_or((0, 0), |g| self.truth_at(g))
+            at.map_or((0, 0), |g| self.truth_at(place(g)))
         }));
         for (k, mover) in (0..).zip(self.world.mover_positions(t_s)) {
             let (sprite, reach, who) = match mover.kind {
@@ -179,20 +180,15 @@ impl TruthSegmenter {
         self.classes = classes;
     }
 
-    /// Class and person of a place, movers aside.
-    fn truth_at(&self, at: GroundPoint) -> (u8, u32) {
-        let px = self.world.pixel_from_ground(at);
+    /// Class and person at a pixel of the world, movers aside.
+    fn truth_at(&self, px: Pixel) -> (u8, u32) {
         let (width, height) = self.world.truth.dimensions();
         if !(px.x >= 0.0 && px.y >= 0.0 && px.x < f64::from(width) && px.y < f64::from(height)) {
             return (0, OUTSIDE);
         }
         let index = px.y as u32 * width + px.x as u32;
-        let class = self
-            .world
-            .truth
-            .get(index as usize..)
-            .and_then(|r| r.first());
-        let class = class.copied().unwrap_or(0);
+        let truth = self.world.truth.as_raw();
+        let class = truth.get(index as usize).copied().unwrap_or(0);
         let is_person = self
             .world
             .class(class)

@@ -96,13 +96,20 @@ impl World {
     /// The picture's pixel position of a place on the ground (possibly outside the picture).
     #[must_use]
     pub fn pixel_from_ground(&self, ground: GroundPoint) -> Pixel {
+        self.pixels_from_ground()(ground)
+    }
+
+    /// The same for many places.
+    pub fn pixels_from_ground(&self) -> impl Fn(GroundPoint) -> Pixel + use<> {
         let (sin, cos) = self.north_deg.to_radians().sin_cos();
-        let [x0, y0] = self.origin_px;
-        let up = ground.north_m * cos + ground.east_m * sin;
-        let right = ground.east_m * cos - ground.north_m * sin;
-        Pixel {
-            x: x0 + right / self.metres_per_pixel,
-            y: y0 - up / self.metres_per_pixel,
+        let ([x0, y0], metres_per_pixel) = (self.origin_px, self.metres_per_pixel);
+        move |ground| {
+            let up = ground.north_m * cos + ground.east_m * sin;
+            let right = ground.east_m * cos - ground.north_m * sin;
+            Pixel {
+                x: x0 + right / metres_per_pixel,
+                y: y0 - up / metres_per_pixel,
+            }
         }
     }
 

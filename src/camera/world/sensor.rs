@@ -107,11 +107,20 @@ impl Sensor {
             self.defocus(picture, defocus_px as usize);
         }
         let gain = (256.0 * (1.0 + self.spec.exposure_error * self.wander(t_s))) as i32;
-        let start = self.draw((t_s * 1e6) as u64) as usize;
-        let tile = self.noise.iter().cycle().skip(start % TILE);
-        for (value, noise) in picture.iter_mut().zip(tile) {
-            let exposed = (i32::from(*value) * gain) >> 8;
-            *value = (exposed + i32::from(*noise)).clamp(0, 255) as u8;
+        let start = self.draw((t_s * 1e6) as u64) as usize % TILE;
+        let (end, begin) = self.noise.split_at(start);
+        // The tile again and again, from somewhere in it on.
+        let mut rest: &mut [u8] = picture;
+        for tile in [begin, end].into_iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at_mut(tile.len().min(rest.len()));
+            for (value, noise) in now.iter_mut().zip(tile) {
+                let exposed = (i32::from(*value) * gain) >> 8;
+                *value = (exposed + i32::from(*noise)).clamp(0, 255) as u8;
+            }
+            rest = later;
         }
     }
 

@@ -4,7 +4,7 @@ use nalgebra::Vector2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
-use crate::geometry::GroundPoint;
+use crate::geometry::{GroundPoint, floor};
 
 /// Cells along a side of the texture, which repeats itself.
 const SIDE: usize = 256;
@@ -93,7 +93,7 @@ impl Still<'_> {
                 71.0 * which as f64 + 29.0 * cell,
                 113.0 * which as f64 + 47.0 * cell,
             );
-            let wrap = |v: f64| (v.floor() as i64).rem_euclid(SIDE as i64) as usize;
+            let wrap = |v: f64| floor(v).rem_euclid(SIDE as i64) as usize;
             let index = wrap(at.north_m / cell + shift.x) * SIDE + wrap(at.east_m / cell + shift.y);
             for ((_, texture), part) in self.field.slices.iter().zip(self.time) {
                 sum += share * part * texture.get(index).copied().unwrap_or(0.0);
