@@ -392,7 +392,7 @@ pub struct TrainArgs {
     /// Where to train.
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Compute in 32 bits instead of bfloat16.
+    /// Compute in 32 bits also where the device has instructions for bfloat16.
     #[arg(long)]
     pub full_precision: bool,
     /// Threads that make batches; with a GPU, about as many as there are cores.
