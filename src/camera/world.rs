@@ -196,10 +196,7 @@ impl WorldCamera {
                 let sample = map(at(x as f64 + 0.5));
                 (*rgb, *class) = sample.map_or(([128; 3], 0), |p| self.sample(p, level));
                 if let Some(place) = sample.filter(|_| is_close) {
-                    let grain = self.grain(place);
-                    for value in rgb {
-                        *value = value.saturating_add_signed(grain);
-                    }
+                    add(rgb, self.grain(place));
                 }
             }
         }
@@ -340,6 +337,13 @@ fn halved(of: &RgbImage) -> RgbImage {
         }
         Rgb(sum.map(|s| (s / 4) as u8))
     })
+}
+
+/// Makes a colour brighter by so much. A loop, because `map` over an array became a call a pixel.
+fn add(colour: &mut [u8; 3], grain: i8) {
+    for value in colour {
+        *value = value.saturating_add_signed(grain);
+    }
 }
 
 /// Grey with a grain of about half a metre: something to see, nothing to land on.
